@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Everything: make, make check, make demo, make bench, make install, make dist.
+
+VERSION := 1.0.0
+SOVERSION := 1
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+SBINDIR ?= $(PREFIX)/sbin
+DESTDIR ?=
+CC ?= gcc
+PKG_CONFIG ?= pkg-config
+BUILD ?= build
+# SAN=1 builds with AddressSanitizer and UndefinedBehaviorSanitizer.
+SAN ?=
+
+LIB_PKGS := libcrypto libargon2 json-c libxxhash libkcapi
+FUSE_PKGS := fuse3
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wpointer-arith -Wwrite-strings -Wvla -Wundef
+CFLAGS ?= -O2 -g
+HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
+ifneq ($(SAN),)
+HARDEN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+LDFLAGS += -fsanitize=address,undefined
+endif
+BASE_CFLAGS := -std=gnu11 $(WARN) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -pthread \
+	-DCHAOSIMG_VERSION=\"$(VERSION)\" -MMD -MP -fvisibility=hidden
+LIB_CFLAGS := $(BASE_CFLAGS) $(filter-out -fPIE,$(HARDEN)) -fPIC -Iuserlib -Icipher \
+	$(shell $(PKG_CONFIG) --cflags $(LIB_PKGS))
+APP_CFLAGS := $(BASE_CFLAGS) $(HARDEN) -Iuserlib
+FUSE_CFLAGS := $(APP_CFLAGS) $(shell $(PKG_CONFIG) --cflags $(FUSE_PKGS))
+LIB_LIBS := $(shell $(PKG_CONFIG) --libs $(LIB_PKGS)) -pthread
+FUSE_LIBS := $(shell $(PKG_CONFIG) --libs $(FUSE_PKGS))
+
+CIPHER_SRC := $(wildcard cipher/*.c)
+LIB_SRC := $(wildcard userlib/*.c)
+FUSE_SRC := $(wildcard fuse/*.c)
+TOOLS_SRC := $(wildcard tools/*.c)
+TEST_SRC := $(wildcard tests/unit/*.c)
+
+obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
+LIB_OBJ := $(call obj,$(CIPHER_SRC) $(LIB_SRC))
+STATIC := $(BUILD)/libchaosimg.a
+SHARED := $(BUILD)/libchaosimg.so.$(VERSION)
+TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(filter tests/unit/test_%.c,$(TEST_SRC)))
+TEST_HELPERS := $(call obj,$(filter-out tests/unit/test_%.c,$(TEST_SRC)))
+APPS := $(if $(FUSE_SRC),$(BUILD)/chaosimgfs) $(if $(TOOLS_SRC),$(BUILD)/chaosimg)
+
+.PHONY: all lib tests check demo bench install dist clean
+all: $(STATIC) $(SHARED) $(APPS)
+lib: $(STATIC) $(SHARED)
+tests: $(TESTS)
+
+# The fast implementations' instruction sets; each is entered only where the CPU has them.
+$(BUILD)/cipher/aesni.o: EXTRA := -mssse3 -msse4.1 -maes -mpclmul
+# The cipher is freestanding, here as in the kernel.
+$(call obj,$(CIPHER_SRC)): EXTRA += -ffreestanding -O3
+
+$(BUILD)/cipher/%.o: cipher/%.c Makefile | prepare
+	$(CC) $(CFLAGS) $(LIB_CFLAGS) $(EXTRA) -c -o $@ $<
+$(BUILD)/userlib/%.o: userlib/%.c Makefile | prepare
+	$(CC) $(CFLAGS) $(LIB_CFLAGS) -c -o $@ $<
+$(BUILD)/fuse/%.o: fuse/%.c Makefile | prepare
+	$(CC) $(CFLAGS) $(FUSE_CFLAGS) -c -o $@ $<
+$(BUILD)/tools/%.o: tools/%.c Makefile | prepare
+	$(CC) $(CFLAGS) $(APP_CFLAGS) -c -o $@ $<
+# Unit tests look behind the public header.
+$(BUILD)/tests/unit/%.o: tests/unit/%.c Makefile | prepare
+	$(CC) $(CFLAGS) $(LIB_CFLAGS) $(shell $(PKG_CONFIG) --cflags cmocka) -Itests/unit -c -o $@ $<
+
+$(STATIC): $(LIB_OBJ)
+	rm -f $@
+	$(AR) rcs $@ $^
+$(SHARED): $(LIB_OBJ) userlib/libchaosimg.map
+	$(CC) -shared $(LDFLAGS) -Wl,-soname,libchaosimg.so.$(SOVERSION) \
+		-Wl,--version-script=userlib/libchaosimg.map -o $@ $(LIB_OBJ) $(LIB_LIBS)
+	ln -sf libchaosimg.so.$(VERSION) $(BUILD)/libchaosimg.so.$(SOVERSION)
+	ln -sf libchaosimg.so.$(VERSION) $(BUILD)/libchaosimg.so
+$(BUILD)/chaosimgfs: $(call obj,$(FUSE_SRC)) $(STATIC)
+	$(CC) $(LDFLAGS) -pie -o $@ $^ $(FUSE_LIBS) $(LIB_LIBS)
+$(BUILD)/chaosimg: $(call obj,$(TOOLS_SRC)) $(STATIC)
+	$(CC) $(LDFLAGS) -pie -o $@ $^ $(LIB_LIBS)
+$(TESTS): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(TEST_HELPERS) $(STATIC)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIB_LIBS) $(shell $(PKG_CONFIG) --libs cmocka)
+
+.PHONY: prepare
+prepare:
+	@mkdir -p $(BUILD)/cipher $(BUILD)/userlib $(BUILD)/fuse $(BUILD)/tools $(BUILD)/tests/unit
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(wildcard $(BUILD)/*/*.d $(BUILD)/tests/unit/*.d)

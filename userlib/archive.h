@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the library's parts know of an opened archive and its keys. */
+#ifndef CHAOSIMG_ARCHIVE_H
+#define CHAOSIMG_ARCHIVE_H
+
+#include "chaosimg.h"
+#include "inner.h"
+
+/*
+ * A keyset's keys: one for each compartment, and one for what every reader
+ * of a file needs (its header), whatever compartments it may open.
+ */
+enum {
+	KEY_CLINICAL = CHAOSIMG_CLINICAL,
+	KEY_IDENTITY = CHAOSIMG_IDENTITY,
+	KEY_PIXELS = CHAOSIMG_PIXELS,
+	KEY_STRUCTURE,
+	KEY_COUNT
+};
+
+/** struct keyset - unwrapped, in locked memory; lives as long as its archive */
+struct keyset {
+	uint8_t id[CHAOSIMG_ID_SIZE];
+	uint64_t created;
+	uint8_t key[KEY_COUNT][CHAOSIMG_KEY_SIZE];
+};
+
+struct keyring;		/* keyring.c: archive key and keysets */
+struct name_keys;	/* names.c */
+
+/**
+ * struct chaosimg_archive - an opened archive
+ * @fd: ARCHIVE itself, -1 for the archive behind a single image
+ * @lock_fd: holds the writer's lock, or -1
+ */
+struct chaosimg_archive {
+	int fd;
+	int data_fd;
+	int lock_fd;
+	unsigned int flags;
+	uint8_t id[CHAOSIMG_ID_SIZE];
+	uint32_t chunk_size;
+	struct keyring *ring;
+	struct name_keys *names;
+	const struct inner_impl *inner;
+};
+
+/**
+ * archive_new() - an archive object around an archive key, without a directory
+ * @key: the archive key; copied to locked memory
+ * The descriptors are -1, the keyring is empty, the names' keys are derived.
+ */
+int archive_new(const uint8_t id[CHAOSIMG_ID_SIZE],
+		const uint8_t key[CHAOSIMG_KEY_SIZE], uint32_t chunk_size,
+		struct chaosimg_archive **out);
+
+/**
+ * keyring_subkey() - HKDF-Expand(archive key, label) (RFC 5869, SHA-256)
+ * @label: which key, as "chaosimg name key v1"
+ */
+int keyring_subkey(const struct keyring *ring, const char *label, uint8_t *out,
+		   size_t len);
+
+/** keyring_newest() - the keyset for new files */
+const struct keyset *keyring_newest(struct keyring *ring);
+
+/** keyring_find() - a file's keyset, or NULL if it is not there */
+const struct keyset *keyring_find(struct keyring *ring,
+				  const uint8_t id[CHAOSIMG_ID_SIZE]);
+
+/** keyring_add() - add an unwrapped keyset; copied to locked memory */
+int keyring_add(struct keyring *ring, const struct keyset *ks);
+
+/** names_init() - derive the keys for names, links and attributes */
+int names_init(struct chaosimg_archive *a);
+
+/** names_free() - wipe and free them */
+void names_free(struct chaosimg_archive *a);
+
+/**
+ * hkdf_expand() - HKDF-Expand with SHA-256 (RFC 5869, 2.3)
+ * @key: a uniformly random key of CHAOSIMG_KEY_SIZE bytes
+ * @info: label and context, @info_len bytes
+ * Return: 0 or -ENOMEM.
+ */
+int hkdf_expand(const uint8_t key[CHAOSIMG_KEY_SIZE], const void *info,
+		size_t info_len, uint8_t *out, size_t len);
+
+/** random_bytes() - from OpenSSL's generator. Return: 0 or -EIO */
+int random_bytes(void *out, size_t len);
+
+/**
+ * secret_alloc() - zeroed memory that is locked and left out of core dumps
+ * Never falls back to ordinary memory. Return: NULL if there is none left.
+ */
+void *secret_alloc(size_t len);
+
+/** secret_free() - wipe and free; NULL is allowed */
+void secret_free(void *p);
+
+/*
+ * file_create_at(), file_open_at() - as the public functions, but the stored
+ * file begins at offset @base of @fd
+ */
+int file_create_at(struct chaosimg_archive *a, int fd, uint64_t base,
+		   const uint8_t binding[CHAOSIMG_BINDING_SIZE],
+		   struct chaosimg_file **out);
+int file_open_at(struct chaosimg_archive *a, int fd, uint64_t base,
+		 const uint8_t binding[CHAOSIMG_BINDING_SIZE],
+		 unsigned int flags, struct chaosimg_file **out);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The inner layer of a record: chaosimg by one of this library's
+ * implementations or by the kernel's.
+ */
+#ifndef CHAOSIMG_INNER_H
+#define CHAOSIMG_INNER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "chaosimg.h"
+
+struct inner_impl;
+struct inner_key;
+
+/** inner_find() - an implementation by name, NULL for the preferred one; NULL if none */
+const struct inner_impl *inner_find(const char *name);
+
+/** inner_key_new() - key set-up; in locked memory. Return: 0, -ENOMEM, -EIO */
+int inner_key_new(const struct inner_impl *impl,
+		  const uint8_t key[CHAOSIMG_KEY_SIZE], struct inner_key **out);
+
+/** inner_key_free() - wipe and free; NULL is allowed */
+void inner_key_free(struct inner_key *k);
+
+/**
+ * inner_encrypt() - encrypt the message @head || @data
+ * @dst: receives 16 + @len bytes; must not overlap @data
+ * Safe from several threads with one key. Return: 0, or -EIO from the kernel.
+ */
+int inner_encrypt(const struct inner_key *k, const uint8_t iv[CHAOSIMG_IV_SIZE],
+		  uint8_t *dst, const uint8_t head[16], const uint8_t *data,
+		  size_t len);
+
+/**
+ * inner_decrypt() - decrypt @src (16 + @len bytes) to @head || @data
+ * @data: @src + 16, or memory that does not overlap @src
+ */
+int inner_decrypt(const struct inner_key *k, const uint8_t iv[CHAOSIMG_IV_SIZE],
+		  uint8_t head[16], uint8_t *data, const uint8_t *src,
+		  size_t len);
+
+#endif
