@@ -19,6 +19,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 #define CHAOSIMG_ID_SIZE	16	/* archive, keyset, file and directory ids */
 #define CHAOSIMG_BINDING_SIZE	16	/* what ties a file to its name */
 #define CHAOSIMG_NAME_MAX	255	/* longest name, plain or stored */
@@ -563,6 +565,8 @@ int chaosimg_image_encrypt(const struct chaosimg_credential *cred, int in,
  */
 int chaosimg_image_decrypt(const struct chaosimg_credential *cred, int in,
 			   int out, void (*progress)(uint64_t done));
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }
