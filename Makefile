@@ -84,6 +84,27 @@ $(BUILD)/chaosimg: $(call obj,$(TOOLS_SRC)) $(STATIC)
 $(TESTS): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(TEST_HELPERS) $(STATIC)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIB_LIBS) $(shell $(PKG_CONFIG) --libs cmocka)
 
+# --- check, demo, bench ------------------------------------------------------
+# The scripts build what they need themselves: each works on a fresh clone.
+check:
+	./check
+demo:
+	./demo
+bench:
+	tests/lib/deps install build bench || true
+	$(MAKE) all benchprogs
+	BUILD=$(BUILD) tests/bench/run
+
+# What the shell tests need besides the programs.
+tests: $(BUILD)/tests/findplain
+$(BUILD)/tests/findplain: tests/lib/findplain.c Makefile | prepare
+	$(CC) $(CFLAGS) $(BASE_CFLAGS) $(HARDEN) $(LDFLAGS) -o $@ $<
+
+.PHONY: benchprogs
+benchprogs: $(patsubst tests/bench/%.c,$(BUILD)/tests/%,$(wildcard tests/bench/*_bench.c))
+$(BUILD)/tests/%_bench: tests/bench/%_bench.c $(STATIC) Makefile | prepare
+	$(CC) $(CFLAGS) $(LIB_CFLAGS) $(LDFLAGS) -o $@ $< $(STATIC) $(LIB_LIBS)
+
 .PHONY: prepare
 prepare:
 	@mkdir -p $(BUILD)/cipher $(BUILD)/userlib $(BUILD)/fuse $(BUILD)/tools $(BUILD)/tests/unit

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A scratch archive, mounted and unmounted again: for the tests and the demo.
+# Source it from the top folder. Everything it starts or mounts is gone when
+# the shell exits, however it exits.
+# shellcheck shell=bash
+
+BUILD=${BUILD:-build}
+case $BUILD in
+/*) ;;
+*) BUILD=$PWD/$BUILD ;;
+esac
+LIB=$PWD/tests/lib
+STUDY=/usr/lib/python3/dist-packages/pydicom/data
+
+# mount_obstacle: prints why nothing can be mounted here; succeeds if so
+mount_obstacle() {
+	if [ "$(id -u)" != 0 ]; then
+		echo "needs root"
+	elif [ ! -c /dev/fuse ]; then
+		echo "needs /dev/fuse"
+	elif ! (exec 3<>/dev/fuse) 2>/dev/null; then
+		echo "/dev/fuse cannot be opened"
+	elif [ ! -x "$BUILD/chaosimgfs" ] || [ ! -x "$BUILD/chaosimg" ]; then
+		echo "$BUILD holds no chaosimgfs and chaosimg"
+	else
+		return 1
+	fi
+}
+
+# scratch: make $work, a new folder, with $archive, $mnt and $key below it
+scratch() {
+	work=$(mktemp -d "${TMPDIR:-/tmp}/chaosimg.XXXXXXXX") || return
+	archive=$work/archive
+	mnt=$work/mnt
+	key=$work/key
+	daemon_log=$work/daemon.log
+	daemon=
+	helpers=()
+	mkdir "$mnt"
+	trap cleanup EXIT
+	trap 'exit 129' HUP
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+}
+
+# archive_new [INIT-OPTION..]: a key file and an empty archive
+archive_new() {
+	"$BUILD/chaosimg" keyfile "$key" &&
+		"$BUILD/chaosimg" init --keyfile "$key" "$@" "$archive"
+}
+
+# archive_mount [MOUNT-OPTION..]: mount it and wait until it is there
+archive_mount() {
+	local options=keyfile=$key option i
+	for option; do
+		options=$options,$option
+	done
+	"$BUILD/chaosimgfs" -f -o "$options" "$archive" "$mnt" \
+		</dev/null >>"$daemon_log" 2>&1 &
+	daemon=$!
+	for ((i = 0; i < 600; i++)); do
+		mountpoint -q "$mnt" && return
+		kill -0 $daemon 2>/dev/null || break
+		sleep 0.05
+	done
+	cat "$daemon_log" >&2
+	return 1
+}
+
+# archive_umount: unmount; succeeds when the daemon has ended without an error
+archive_umount() {
+	local status=0
+	umount "$mnt" || return
+	wait $daemon || status=$?
+	daemon=
+	[ $status = 0 ] || tail -n 20 "$daemon_log" >&2
+	return $status
+}
+
+# helper COMMAND..: run a server in the background, ended at the latest by
+# cleanup; its process id is then in $helper
+helper() {
+	"$@" </dev/null &
+	helper=$!
+	helpers+=($helper)
+}
+
+# helper_stop PID: end a server of ours and wait for it
+helper_stop() {
+	local pid kept=()
+	kill "$1" 2>/dev/null
+	wait "$1" 2>/dev/null
+	for pid in "${helpers[@]}"; do
+		[ "$pid" = "$1" ] || kept+=("$pid")
+	done
+	helpers=("${kept[@]}")
+}
+
+# cleanup: end what was started, unmount what was mounted, remove the folder
+cleanup() {
+	local pid
+	trap - EXIT HUP INT TERM
+	for pid in "${helpers[@]}"; do
+		kill "$pid" 2>/dev/null
+		wait "$pid" 2>/dev/null
+	done
+	if mountpoint -q "$mnt" 2>/dev/null; then
+		umount "$mnt" 2>/dev/null || umount -l "$mnt"
+	fi
+	if [ -n "$daemon" ]; then
+		kill "$daemon" 2>/dev/null
+		wait "$daemon" 2>/dev/null
+	fi
+	rm -rf "$work"
+	[ -z "${tap_log:-}" ] || rm -f "$tap_log"
+}
