@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What chaosimg says on standard error, always in one line. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "tool.h"
+
+#define LINE_SIZE 8192
+
+void escape(char *out, size_t size, const char *text)
+{
+	const unsigned char *p;
+	size_t n = 0;
+
+	for (p = (const unsigned char *)text; *p && n + 5 < size; p++) {
+		if (*p >= 0x20 && *p != 0x7f)
+			out[n++] = (char)*p;
+		else
+			n += (size_t)snprintf(out + n, 5, "\\%03o", *p);
+	}
+	out[n] = '\0';
+}
+
+static void say(const char *hint, const char *fmt, va_list ap)
+{
+	char raw[LINE_SIZE], line[LINE_SIZE];
+
+	progress_end();
+	vsnprintf(raw, sizeof(raw), fmt, ap);
+	escape(line, sizeof(line), raw);
+	fprintf(stderr, "chaosimg: %s%s\n", line, hint);
+}
+
+void message(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say("", fmt, ap);
+	va_end(ap);
+}
+
+int failed(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say("", fmt, ap);
+	va_end(ap);
+	return FAILED;
+}
+
+int failed_errno(const char *what)
+{
+	return failed("%s: %s", what, strerror(errno));
+}
+
+/* As a word of its own that the cause follows: "k" is not in "wrong key". */
+static bool names(const char *cause, const char *what)
+{
+	size_t len = strlen(what);
+	const char *p;
+
+	for (p = cause; len && (p = strstr(p, what)); p++)
+		if ((p == cause || p[-1] == ' ') &&
+		    (p[len] == ':' || p[len] == '/'))
+			return true;
+	return false;
+}
+
+int failed_library(const char *what, int err)
+{
+	return failed_library_so(what, err, "");
+}
+
+int failed_library_so(const char *what, int err, const char *so)
+{
+	const char *cause = chaosimg_errmsg();
+
+	if (!*cause)
+		cause = strerror(-err);
+	if (names(cause, what))
+		return failed("%s%s", cause, so);
+	return failed("%s: %s%s", what, cause, so);
+}
+
+int misused(const struct tool_command *cmd, const char *fmt, ...)
+{
+	char hint[64], prefixed[256];
+	va_list ap;
+
+	snprintf(hint, sizeof(hint), " (try 'chaosimg %s%s--help')",
+		 cmd ? cmd->name : "", cmd ? " " : "");
+	snprintf(prefixed, sizeof(prefixed), "%s%s%s", cmd ? cmd->name : "",
+		 cmd ? ": " : "", fmt);
+	va_start(ap, fmt);
+	say(hint, prefixed, ap);
+	va_end(ap);
+	return MISUSED;
+}
+
+int finish_output(void)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return DONE;
+	return failed_errno("standard output");
+}
+
+void format_time(uint64_t seconds, char out[32])
+{
+	time_t t = (time_t)seconds;
+	struct tm tm;
+
+	if (!gmtime_r(&t, &tm) ||
+	    !strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm))
+		snprintf(out, 32, "@%llu", (unsigned long long)seconds);
+}
