@@ -113,3 +113,59 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/tests/unit/*.d)
+
+# --- install and dist ---
+# What is installed belongs to one prefix; DESTDIR is put before each path.
+
+BINDIR ?= $(PREFIX)/bin
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
+DOCDIR ?= $(PREFIX)/share/doc/chaosimg
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+INSTALL ?= install
+
+MAN1 := $(sort $(wildcard Documentation/man/*.1))
+MAN8 := $(sort $(wildcard Documentation/man/*.8))
+# "man chaosimg-init" finds the one page of all subcommands.
+SUBCOMMANDS := $(sort $(patsubst tools/cmd_%.c,%,$(wildcard tools/cmd_*.c)))
+DOCS := $(wildcard README.md COPYING Documentation/*.rst LICENSES/*)
+FILL := sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@LIBDIR@|$(LIBDIR)|g' \
+	-e 's|@BINDIR@|$(BINDIR)|g' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|g' \
+	-e 's|@VERSION@|$(VERSION)|g' -e 's|@PRIVATE@|$(LIB_PKGS)|g'
+
+.PHONY: install-bin install-lib install-doc
+install: install-bin install-lib install-doc
+
+install-bin: all
+	$(INSTALL) -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(UNITDIR)" "$(DESTDIR)$(COMPLETIONDIR)"
+	$(INSTALL) -m 755 $(APPS) "$(DESTDIR)$(BINDIR)"
+	$(INSTALL) -m 644 tools/completion/chaosimg.bash "$(DESTDIR)$(COMPLETIONDIR)/chaosimg"
+	ln -sf chaosimg "$(DESTDIR)$(COMPLETIONDIR)/chaosimgfs"
+	$(FILL) 'fuse/chaosimgfs@.service.in' >"$(BUILD)/chaosimgfs@.service"
+	$(INSTALL) -m 644 "$(BUILD)/chaosimgfs@.service" "$(DESTDIR)$(UNITDIR)"
+
+install-lib: lib
+	$(INSTALL) -d "$(DESTDIR)$(LIBDIR)/pkgconfig" "$(DESTDIR)$(INCLUDEDIR)"
+	$(INSTALL) -m 644 $(STATIC) $(SHARED) "$(DESTDIR)$(LIBDIR)"
+	ln -sf libchaosimg.so.$(VERSION) "$(DESTDIR)$(LIBDIR)/libchaosimg.so.$(SOVERSION)"
+	ln -sf libchaosimg.so.$(SOVERSION) "$(DESTDIR)$(LIBDIR)/libchaosimg.so"
+	$(INSTALL) -m 644 userlib/chaosimg.h "$(DESTDIR)$(INCLUDEDIR)"
+	$(FILL) userlib/chaosimg.pc.in >"$(BUILD)/chaosimg.pc"
+	$(INSTALL) -m 644 "$(BUILD)/chaosimg.pc" "$(DESTDIR)$(LIBDIR)/pkgconfig"
+
+install-doc:
+	$(INSTALL) -d "$(DESTDIR)$(MANDIR)/man1" "$(DESTDIR)$(DOCDIR)"
+	$(INSTALL) -m 644 $(MAN1) "$(DESTDIR)$(MANDIR)/man1"
+	set -e; for sub in $(SUBCOMMANDS); do \
+		ln -sf chaosimg.1 "$(DESTDIR)$(MANDIR)/man1/chaosimg-$$sub.1"; done
+ifneq ($(MAN8),)
+	$(INSTALL) -d "$(DESTDIR)$(MANDIR)/man8"
+	$(INSTALL) -m 644 $(MAN8) "$(DESTDIR)$(MANDIR)/man8"
+endif
+	$(INSTALL) -m 644 $(DOCS) "$(DESTDIR)$(DOCDIR)"
+
+# What is committed, and nothing else; the same bytes from the same commit.
+dist:
+	mkdir -p $(BUILD)
+	git archive --format=tar --prefix=chaosimg-$(VERSION)/ HEAD | gzip -9n >$(BUILD)/chaosimg-$(VERSION).tar.gz
