@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <sys/mman.h>
 
 #include <openssl/crypto.h>
 
@@ -20,6 +21,27 @@ enum {
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool ready;
+static void *arena;
+static size_t arena_size;
+
+/*
+ * fork(2) does not hand locks on memory down to the child, and a daemon is
+ * its starter's child.
+ */
+static void relock_arena(void)
+{
+	if (arena)
+		mlock(arena, arena_size);
+}
+
+/* One block as large as the arena begins where the arena begins. */
+static void find_arena(size_t size)
+{
+	arena = OPENSSL_secure_malloc(size);
+	arena_size = size;
+	OPENSSL_secure_free(arena);
+	pthread_atfork(NULL, NULL, relock_arena);
+}
 
 /*
  * How much may be locked (RLIMIT_MEMLOCK) is known only after trying. OpenSSL
@@ -40,6 +62,8 @@ static void init_arena(void)
 			ready = true;
 		else if (ret == 2)
 			CRYPTO_secure_malloc_done();
+		if (ready)
+			find_arena(size);
 	}
 }
 

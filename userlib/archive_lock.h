@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ARCHIVE/lock: an empty file whose first two bytes are locked, by open file
+ * description, so that a daemon keeps what its starter locked.
+ */
+#ifndef CHAOSIMG_ARCHIVE_LOCK_H
+#define CHAOSIMG_ARCHIVE_LOCK_H
+
+#include <stdbool.h>
+
+#define ARCHIVE_LOCK_NAME	"lock"
+
+/**
+ * archive_lock_writer() - become the one writer of an archive
+ * @create: make the file if it is missing
+ * Return: a descriptor that holds the lock; -EBUSY; -ENOENT without an error
+ * text if the file is missing; the system's error.
+ */
+int archive_lock_writer(int dirfd, const char *path, bool create);
+
+/**
+ * archive_lock_config() - wait to be the one that changes the configuration
+ * Return: a descriptor that holds the lock, or the system's error.
+ */
+int archive_lock_config(int dirfd, const char *path);
+
+#endif

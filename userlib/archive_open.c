@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Opening an archive, and what its configuration says without a key. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "archive_lock.h"
+#include "config.h"
+#include "error.h"
+#include "keyring.h"
+
+/* The archive object around the key that the credential opens. */
+static int unlock(const struct config *cfg, const char *path,
+		  const struct chaosimg_credential *cred,
+		  struct chaosimg_archive **out)
+{
+	uint8_t *key = secret_alloc(CHAOSIMG_KEY_SIZE);
+	int ret;
+
+	if (!key)
+		return -ENOMEM;
+	ret = slot_open_any(cfg->slot, cfg->slots, cfg->id, cred, path, key);
+	if (!ret)
+		ret = archive_new(cfg->id, key, cfg->chunk_size, out);
+	secret_free(key);
+	if (ret)
+		return ret;
+	ret = config_verify(cfg, (*out)->ring, path);
+	if (ret) {
+		chaosimg_archive_close(*out);
+		*out = NULL;
+	}
+	return ret;
+}
+
+static int load_keysets(struct chaosimg_archive *a, const char *path,
+			const struct config *cfg)
+{
+	uint32_t i;
+	int ret = 0;
+
+	for (i = 0; i < cfg->keysets && !ret; i++)
+		ret = keyset_load(a, path, cfg->keyset[i]);
+	return ret;
+}
+
+static int open_data(struct chaosimg_archive *a, const char *path)
+{
+	a->data_fd = openat(a->fd, "data", O_RDONLY | O_DIRECTORY |
+			    O_NOFOLLOW | O_CLOEXEC);
+	return a->data_fd < 0 ? fail_errno("%s/data", path) : 0;
+}
+
+static bool wants_lock(unsigned int flags)
+{
+	return !(flags & (CHAOSIMG_ARCHIVE_RDONLY | CHAOSIMG_ARCHIVE_NOLOCK));
+}
+
+/*
+ * A lock file that is missing, as after restoring a backup without empty
+ * files, is made only now that everything else has succeeded.
+ */
+static int lock_late(struct chaosimg_archive *a, const char *path)
+{
+	if (!wants_lock(a->flags) || a->lock_fd >= 0)
+		return 0;
+	a->lock_fd = archive_lock_writer(a->fd, path, true);
+	return a->lock_fd < 0 ? a->lock_fd : 0;
+}
+
+/* Takes over the descriptors only if it succeeds. */
+static int open_locked(int fd, int lock_fd, const char *path,
+		       const struct chaosimg_credential *cred,
+		       unsigned int flags, struct chaosimg_archive **out)
+{
+	struct chaosimg_archive *a = NULL;
+	struct config *cfg;
+	int ret;
+
+	ret = config_load(fd, path, &cfg);
+	if (ret)
+		return ret;
+	ret = unlock(cfg, path, cred, &a);
+	if (!ret) {
+		a->fd = fd;
+		a->lock_fd = lock_fd;
+		a->flags = flags;
+		ret = load_keysets(a, path, cfg);
+	}
+	if (!ret)
+		ret = open_data(a, path);
+	if (!ret)
+		ret = lock_late(a, path);
+	free(cfg);
+	if (ret && a) {
+		a->fd = a->lock_fd = -1;
+		chaosimg_archive_close(a);
+	}
+	if (!ret)
+		*out = a;
+	return ret;
+}
+
+int chaosimg_archive_open(const char *path,
+			  const struct chaosimg_credential *cred,
+			  unsigned int flags, struct chaosimg_archive **out)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int lock_fd = -1, ret = 0;
+
+	if (fd < 0)
+		return fail_errno("%s", path);
+	if (wants_lock(flags)) {
+		/* First, so that nobody changes what is about to be read. */
+		lock_fd = archive_lock_writer(fd, path, false);
+		if (lock_fd < 0 && lock_fd != -ENOENT)
+			ret = lock_fd;
+	}
+	if (!ret)
+		ret = open_locked(fd, lock_fd, path, cred, flags, out);
+	if (ret) {
+		close(fd);
+		if (lock_fd >= 0)
+			close(lock_fd);
+	}
+	return ret;
+}
+
+static void fill_slot(const struct slot *s, struct chaosimg_slot_info *info)
+{
+	info->id = s->id;
+	info->type = s->type;
+	info->created = s->created;
+	info->argon2_time = s->time;
+	info->argon2_memory = s->memory;
+	info->argon2_lanes = s->lanes;
+}
+
+int chaosimg_archive_info(const char *path, struct chaosimg_archive_info *info)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct config *cfg;
+	uint32_t i;
+	int ret;
+
+	if (fd < 0)
+		return fail_errno("%s", path);
+	ret = config_load(fd, path, &cfg);
+	close(fd);
+	if (ret)
+		return ret;
+	memset(info, 0, sizeof(*info));
+	info->version = CONFIG_VERSION;
+	memcpy(info->id, cfg->id, sizeof(info->id));
+	info->created = cfg->created;
+	info->chunk_size = cfg->chunk_size;
+	info->keysets = cfg->keysets;
+	info->slots = cfg->slots;
+	for (i = 0; i < cfg->slots; i++)
+		fill_slot(&cfg->slot[i], &info->slot[i]);
+	free(cfg);
+	return 0;
+}

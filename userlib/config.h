@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The configuration of an archive, chaosimg.json, and of a single image.
+ *
+ * It has one valid text for each content: what is read must be, byte for
+ * byte, what would be written. So no flipped bit goes unnoticed.
+ */
+#ifndef CHAOSIMG_CONFIG_H
+#define CHAOSIMG_CONFIG_H
+
+#include <json.h>
+
+#include "archive.h"
+#include "keyset.h"
+#include "slot.h"
+
+#define CONFIG_NAME	"chaosimg.json"
+#define CONFIG_VERSION	1
+
+enum {
+	CONFIG_KEYSETS_MAX = 4096,
+	CONFIG_MAC_SIZE = 32,
+};
+
+enum config_kind {
+	CONFIG_ARCHIVE,
+	CONFIG_IMAGE,
+};
+
+/**
+ * struct config - what the text says
+ * @slot: in the order of their ids
+ * @next_slot: the id that the next new slot gets
+ * @keyset: ids, the newest last; an image has just one
+ * @keyset_created, @keyset_wrapped: an image's keyset, which has no file
+ * @mac: under a key that is derived from the archive key
+ */
+struct config {
+	enum config_kind kind;
+	uint8_t id[CHAOSIMG_ID_SIZE];
+	uint64_t created;
+	uint32_t chunk_size;
+	uint32_t next_slot;
+	uint32_t slots;
+	struct slot slot[CHAOSIMG_SLOTS_MAX];
+	uint32_t keysets;
+	uint8_t keyset[CONFIG_KEYSETS_MAX][CHAOSIMG_ID_SIZE];
+	uint64_t keyset_created;
+	uint8_t keyset_wrapped[KEYSET_WRAPPED];
+	uint8_t mac[CONFIG_MAC_SIZE];
+};
+
+/**
+ * config_new() - an empty configuration with a fresh id, for free()
+ * @chunk_size: 0 for the default
+ * Return: 0; -EINVAL for a bad chunk size; -ENOMEM; -EIO.
+ */
+int config_new(enum config_kind kind, uint32_t chunk_size, struct config **out);
+
+/**
+ * config_check() - is this a text of ours, of a version we know, undamaged?
+ * @format: what "format" must be
+ * @what: what to call it in an error text
+ * @version: the newest version known
+ * @root: receives the parsed text, for json_object_put()
+ * Return: 0; -EBADMSG; -EPROTONOSUPPORT.
+ */
+int config_check(const char *text, size_t len, const char *where,
+		 const char *format, const char *what, int version,
+		 struct json_object **root);
+
+/** config_parse() - from text; @out is for free(). Return: as config_check() */
+int config_parse(const char *text, size_t len, const char *where,
+		 enum config_kind kind, struct config **out);
+
+/** config_render() - compute the MAC and write the text, for free() */
+int config_render(struct config *cfg, const struct keyring *ring, char **text,
+		  size_t *len);
+
+/** config_verify() - check the MAC. Return: 0; -EBADMSG; -ENOMEM */
+int config_verify(const struct config *cfg, const struct keyring *ring,
+		  const char *where);
+
+/**
+ * config_load() - read an archive's configuration
+ * @path: the archive's, for the error text
+ * Return: as config_check(); the system's error.
+ */
+int config_load(int dirfd, const char *path, struct config **out);
+
+/** config_store() - write it; atomic, and durable on return */
+int config_store(int dirfd, const char *path, struct config *cfg,
+		 const struct keyring *ring);
+
+#endif
