@@ -125,7 +125,7 @@ static void report(const char *where, const char *path, size_t at,
 	const uint8_t *p = what;
 	size_t i;
 
-	if (found++ >= 20)
+	if (found++ >= 8)
 		return;
 	printf("%s of %s, offset %zu:", where, path, at);
 	for (i = 0; i < len; i++)
