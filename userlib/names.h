@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What names, directory ids, symbolic links and extended attributes share:
+ * their keys, and two ways to encrypt a short string. Each puts chaosimg
+ * inside and a standard authenticated cipher with a key of its own outside.
+ */
+#ifndef CHAOSIMG_NAMES_H
+#define CHAOSIMG_NAMES_H
+
+#include <openssl/evp.h>
+
+#include "archive.h"
+#include "gcm.h"
+
+enum {
+	NAME_UNIT = 32,		/* names are padded to a multiple of this */
+	NAME_PADDED_MAX = 256,
+	NAME_SIV_SIZE = 16,
+	NAME_SIV_KEY_SIZE = 64,
+	NAME_SEALED_MAX = NAME_SIV_SIZE + NAME_PADDED_MAX,
+	NAME_HASH_SIZE = 32,
+
+	LABEL_SIZE = 16,	/* second half of an inner IV */
+
+	SYMLINK_MAX = 3000,
+	XATTR_NAME_PLAIN_MAX = 127,
+
+	VALUE_ZEROS_SIZE = 16,
+	VALUE_OVERHEAD = GCM_NONCE_SIZE + VALUE_ZEROS_SIZE + GCM_TAG_SIZE,
+	VALUE_BOUND_MAX = XATTR_NAME_PLAIN_MAX,
+
+	DIR_MAC_SIZE = 12,
+};
+
+/**
+ * struct name_siv - deterministic: chaosimg inside AES-256-SIV
+ * @enc, @dec: keyed contexts, only ever copied, so any thread may use them
+ * @label: LABEL_SIZE bytes that say what for
+ */
+struct name_siv {
+	const char *label;
+	struct inner_key *inner;
+	EVP_CIPHER_CTX *enc;
+	EVP_CIPHER_CTX *dec;
+};
+
+/** struct name_value - randomised: chaosimg inside AES-256-GCM; as above */
+struct name_value {
+	const char *label;
+	struct inner_key *inner;
+	struct gcm_key outer;
+};
+
+/** struct name_keys - all of them; read-only once names_init() is done */
+struct name_keys {
+	struct name_siv name;
+	struct name_siv xattr_name;
+	struct name_value xattr_value;
+	struct name_value symlink;
+	EVP_MAC_CTX *dir_mac;	/* keyed, only ever copied */
+	EVP_MD *sha256;
+};
+
+/**
+ * name_siv_seal() - encrypt a name
+ * @context: what it depends on, a directory's id
+ * @len: 1 to CHAOSIMG_NAME_MAX; no byte of @name may be 0
+ * @out: the SIV, then the ciphertext
+ * Return: length of @out, or -EIO, -ENOMEM.
+ */
+ssize_t name_siv_seal(const struct name_siv *s,
+		      const uint8_t context[CHAOSIMG_ID_SIZE], const char *name,
+		      size_t len, uint8_t out[NAME_SEALED_MAX]);
+
+/**
+ * name_siv_open() - back again
+ * @name: receives the name, NUL-terminated
+ * Return: its length; -EIO if name_siv_seal() did not make it. No error text
+ * is set.
+ */
+ssize_t name_siv_open(const struct name_siv *s,
+		      const uint8_t context[CHAOSIMG_ID_SIZE],
+		      const uint8_t *sealed, size_t len,
+		      char name[CHAOSIMG_NAME_MAX + 1]);
+
+/**
+ * name_value_seal() - encrypt a value
+ * @bound: what it is bound to besides the label, at most VALUE_BOUND_MAX
+ *	bytes; may be empty
+ * @out: receives @len + VALUE_OVERHEAD bytes, must not overlap @in
+ * Return: 0, -E2BIG, -EIO.
+ */
+int name_value_seal(const struct name_value *v, const char *bound,
+		    const void *in, size_t len, void *out);
+
+/**
+ * name_value_open() - back again
+ * @out: receives @len - VALUE_OVERHEAD bytes
+ * Return: 0; -EIO if name_value_seal() did not make it; -ENOMEM. No error text
+ * is set.
+ */
+int name_value_open(const struct name_value *v, const char *bound,
+		    const void *sealed, size_t len, void *out);
+
+/**
+ * name_replace_link() - put a symbolic link in the place of another, atomically
+ * Return: 0 or the system's error.
+ */
+int name_replace_link(int dirfd, const char *target, const char *name);
+
+/** name_printable() - a stored name for a message; anybody may have made it */
+const char *name_printable(const char *stored, char buf[64]);
+
+#endif
