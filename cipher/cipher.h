@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The chaosimg cipher: the one interface of this folder, for the library and
+ * for the kernel module alike. Documentation/cipher.rst is its specification.
+ *
+ * Nothing here allocates, sleeps or fails. An implementation with @simd set
+ * must be called where vector registers may be used. Lengths are in bytes.
+ */
+#ifndef CHAOSIMG_CIPHER_H
+#define CHAOSIMG_CIPHER_H
+
+#include "types.h"
+
+enum {
+	CHAOSIMG_BLOCK = 16,
+	CHAOSIMG_ROUNDS = 14,
+	CHAOSIMG_TWEAK = 32,		/* the IV */
+	CHAOSIMG_HPOWERS = 16,
+	CHAOSIMG_IMPLS_MAX = 8,
+};
+
+/* What a CPU can do, as an implementation needs it. */
+enum {
+	CHAOSIMG_CPU_AESNI = 1 << 0,	/* AES-NI, PCLMULQDQ, SSE4.1 */
+	CHAOSIMG_CPU_AVX512 = 1 << 1,	/* AVX-512 F/BW/VL, VAES, VPCLMULQDQ, GFNI */
+};
+
+struct chaosimg_cipher_impl;
+
+/* The two AES-256 schedules of a key. */
+enum chaosimg_schedule {
+	CHAOSIMG_MAIN,		/* of E */
+	CHAOSIMG_CHAOS,		/* of the chaos key */
+};
+
+/**
+ * struct chaosimg_cipher_key - a key, set up; read-only once it is set
+ * @sliced: the schedules as bit planes, for generic
+ * @rk: the schedules, for the others
+ * @hpow: powers of the hash key, H^1 first, for the others
+ * @h: POLYVAL's key
+ * @l: the frame's constant L
+ */
+struct chaosimg_cipher_key {
+	union {
+		u64 sliced[2][CHAOSIMG_ROUNDS + 1][8];
+		struct {
+			u8 rk[2][CHAOSIMG_ROUNDS + 1][CHAOSIMG_BLOCK];
+			u8 hpow[CHAOSIMG_HPOWERS][CHAOSIMG_BLOCK];
+		} v;
+	} u;
+	u8 h[CHAOSIMG_BLOCK];
+	u8 l[CHAOSIMG_BLOCK];
+	const struct chaosimg_cipher_impl *impl;
+} CHAOSIMG_ALIGNED(64);
+
+/**
+ * struct chaosimg_image - what one key and one IV make of each other
+ * @tweak: POLYVAL's state after the length block and the tweak
+ * @lu: the 14 matrices as packed LU factorisations; 0 is the identity
+ * @flip: xor-ed to every word of the message: ~0 for chaosimg, 0 for HCTR2
+ * @u: the implementation's form of the matrices; its image_size says how much
+ *	of it is in use
+ */
+struct chaosimg_image {
+	u8 tweak[CHAOSIMG_BLOCK];
+	u64 lu[CHAOSIMG_ROUNDS];
+	u64 flip;
+	union {
+		u64 mask[CHAOSIMG_ROUNDS][64];
+		u8 nibble[CHAOSIMG_ROUNDS][2][16];
+		u64 affine[CHAOSIMG_ROUNDS];
+	} u CHAOSIMG_ALIGNED(16);
+} CHAOSIMG_ALIGNED(16);
+
+/**
+ * struct chaosimg_hash - POLYVAL over a message that comes in pieces
+ * @part: the block that is not full yet, @used bytes of it
+ */
+struct chaosimg_hash {
+	u8 acc[CHAOSIMG_BLOCK];
+	u8 part[CHAOSIMG_BLOCK];
+	size_t used;
+	u64 flip;
+};
+
+/**
+ * struct chaosimg_cipher_impl - one implementation of what the frame needs
+ * @name: as users know it
+ * @needs: CHAOSIMG_CPU_* bits
+ * @simd: uses vector registers
+ * @image_size: bytes of chaosimg_image.u that set_image() fills
+ * @set_rounds: take over one of the two schedules
+ * @set_hash: derive what POLYVAL needs from h
+ * @set_image: derive the own form of the matrices from lu
+ * @aes: plain AES-256 of some blocks; @dst may be @src
+ * @encrypt: E of one block
+ * @decrypt: E^-1 of one block
+ * @xctr: xor @len bytes with @flip and E(s ^ le(i)) for i = @first, ..;
+ *	@dst may be @src
+ * @polyval: for each block: acc = (acc ^ block ^ flip) * H
+ */
+struct chaosimg_cipher_impl {
+	const char *name;
+	u32 needs;
+	bool simd;
+	size_t image_size;
+	void (*set_rounds)(struct chaosimg_cipher_key *key,
+			   enum chaosimg_schedule which,
+			   const u8 rk[CHAOSIMG_ROUNDS + 1][CHAOSIMG_BLOCK]);
+	void (*set_hash)(struct chaosimg_cipher_key *key);
+	void (*set_image)(struct chaosimg_image *image);
+	void (*aes)(const struct chaosimg_cipher_key *key,
+		    enum chaosimg_schedule which, u8 *dst, const u8 *src,
+		    size_t blocks);
+	void (*encrypt)(const struct chaosimg_cipher_key *key,
+			const struct chaosimg_image *image,
+			u8 dst[CHAOSIMG_BLOCK], const u8 src[CHAOSIMG_BLOCK]);
+	void (*decrypt)(const struct chaosimg_cipher_key *key,
+			const struct chaosimg_image *image,
+			u8 dst[CHAOSIMG_BLOCK], const u8 src[CHAOSIMG_BLOCK]);
+	void (*xctr)(const struct chaosimg_cipher_key *key,
+		     const struct chaosimg_image *image,
+		     const u8 s[CHAOSIMG_BLOCK], u64 first, u8 *dst,
+		     const u8 *src, size_t len);
+	void (*polyval)(const struct chaosimg_cipher_key *key,
+			u8 acc[CHAOSIMG_BLOCK], const u8 *src, size_t blocks,
+			u64 flip);
+};
+
+/* --- choice (impls.c, cpu.c) --------------------------------------------- */
+
+/**
+ * chaosimg_cipher_impls() - the implementations for a CPU, the best one first
+ * @features: CHAOSIMG_CPU_* bits
+ * @list: receives up to @max of them
+ * Return: how many there are; generic is always the last.
+ */
+size_t chaosimg_cipher_impls(u32 features,
+			     const struct chaosimg_cipher_impl **list,
+			     size_t max);
+
+/** chaosimg_cpu_features() - CHAOSIMG_CPU_* bits of this CPU (user space) */
+u32 chaosimg_cpu_features(void);
+
+/* --- keys (key.c) --------------------------------------------------------- */
+
+/**
+ * chaosimg_cipher_set_key() - set up a key for an implementation
+ * @key: may be embedded and moved; wipe it with chaosimg_wipe()
+ */
+void chaosimg_cipher_set_key(struct chaosimg_cipher_key *key,
+			     const struct chaosimg_cipher_impl *impl,
+			     const u8 k[32]);
+
+/** chaosimg_aes256_expand() - AES-256 key expansion (FIPS 197, 5.2) */
+void chaosimg_aes256_expand(u8 rk[CHAOSIMG_ROUNDS + 1][CHAOSIMG_BLOCK],
+			    const u8 k[32]);
+
+/* --- chaos (chaos.c) ------------------------------------------------------ */
+
+/**
+ * chaosimg_lattice() - run the lattice and draw 14 packed matrices
+ * @seed: the sites' first state
+ * @w: the Weyl counter's
+ */
+void chaosimg_lattice(u64 lu[CHAOSIMG_ROUNDS], const u8 seed[64], u64 w);
+
+/** chaosimg_matrix() - A = L*U of a packed factorisation; row i is byte i */
+u64 chaosimg_matrix(u64 lu);
+
+/** chaosimg_matrix_inverse() - its inverse */
+u64 chaosimg_matrix_inverse(u64 lu);
+
+/* --- the frame (frame.c) -------------------------------------------------- */
+
+/**
+ * chaosimg_encrypt() - encrypt one message
+ * @len: at least CHAOSIMG_BLOCK
+ * @dst: receives @len bytes; may be @src
+ */
+void chaosimg_encrypt(const struct chaosimg_cipher_key *key,
+		      const u8 iv[CHAOSIMG_TWEAK], u8 *dst, const u8 *src,
+		      size_t len);
+
+/** chaosimg_decrypt() - the inverse */
+void chaosimg_decrypt(const struct chaosimg_cipher_key *key,
+		      const u8 iv[CHAOSIMG_TWEAK], u8 *dst, const u8 *src,
+		      size_t len);
+
+/**
+ * chaosimg_encrypt_split() - encrypt the message @head || @data
+ * @dst: receives 16 + @len bytes; @data may be @dst + 16
+ */
+void chaosimg_encrypt_split(const struct chaosimg_cipher_key *key,
+			    const u8 iv[CHAOSIMG_TWEAK], u8 *dst,
+			    const u8 head[CHAOSIMG_BLOCK], const u8 *data,
+			    size_t len);
+
+/**
+ * chaosimg_decrypt_split() - decrypt @src (16 + @len bytes) to @head || @data
+ * @data: may be @src + 16
+ */
+void chaosimg_decrypt_split(const struct chaosimg_cipher_key *key,
+			    const u8 iv[CHAOSIMG_TWEAK],
+			    u8 head[CHAOSIMG_BLOCK], u8 *data, const u8 *src,
+			    size_t len);
+
+/*
+ * The pieces, for messages that do not lie in one place. Encryption:
+ *	begin; M = head ^ flip; hash N; MM = M ^ hash; UU = E(MM);
+ *	S = MM ^ UU ^ L; V = xctr N; hash V; U = UU ^ hash; end
+ */
+
+/**
+ * chaosimg_frame_begin() - derive all that hangs on the IV
+ * @len: of the whole message
+ */
+void chaosimg_frame_begin(const struct chaosimg_cipher_key *key,
+			  struct chaosimg_image *image,
+			  const u8 iv[CHAOSIMG_TWEAK], size_t len);
+
+/**
+ * chaosimg_frame_begin_raw() - the same with given matrices: HCTR2's frame
+ * @lu: 14 packed matrices, all 0 for AES
+ * @tweak: of any length
+ * @flip: ~0 to complement the message, or 0
+ */
+void chaosimg_frame_begin_raw(const struct chaosimg_cipher_key *key,
+			      struct chaosimg_image *image,
+			      const u64 lu[CHAOSIMG_ROUNDS], const u8 *tweak,
+			      size_t tweak_len, u64 flip, size_t len);
+
+/** chaosimg_frame_end() - wipe what chaosimg_frame_begin() derived */
+void chaosimg_frame_end(const struct chaosimg_cipher_key *key,
+			struct chaosimg_image *image);
+
+/**
+ * chaosimg_frame_encrypt() - encrypt a message between begin and end
+ * @dst_head: receives U
+ * @dst: receives V (@len bytes); may be @data
+ */
+void chaosimg_frame_encrypt(const struct chaosimg_cipher_key *key,
+			    const struct chaosimg_image *image,
+			    u8 dst_head[CHAOSIMG_BLOCK], u8 *dst,
+			    const u8 head[CHAOSIMG_BLOCK], const u8 *data,
+			    size_t len);
+
+/** chaosimg_frame_decrypt() - the inverse, from U and V to head and data */
+void chaosimg_frame_decrypt(const struct chaosimg_cipher_key *key,
+			    const struct chaosimg_image *image,
+			    u8 dst_head[CHAOSIMG_BLOCK], u8 *dst,
+			    const u8 head[CHAOSIMG_BLOCK], const u8 *data,
+			    size_t len);
+
+/**
+ * chaosimg_hash_init() - Hash(T, X) of a message without its first block
+ * @flip: image->flip for X = N, given as plaintext; 0 for X = V
+ */
+void chaosimg_hash_init(const struct chaosimg_image *image,
+			struct chaosimg_hash *hash, u64 flip);
+
+/** chaosimg_hash_update() - the next piece of X, of any length */
+void chaosimg_hash_update(const struct chaosimg_cipher_key *key,
+			  struct chaosimg_hash *hash, const u8 *src,
+			  size_t len);
+
+/** chaosimg_hash_final() - pad, give the hash, wipe the state */
+void chaosimg_hash_final(const struct chaosimg_cipher_key *key,
+			 struct chaosimg_hash *hash, u8 out[CHAOSIMG_BLOCK]);
+
+/** chaosimg_block_encrypt() - E */
+void chaosimg_block_encrypt(const struct chaosimg_cipher_key *key,
+			    const struct chaosimg_image *image,
+			    u8 dst[CHAOSIMG_BLOCK],
+			    const u8 src[CHAOSIMG_BLOCK]);
+
+/** chaosimg_block_decrypt() - E^-1 */
+void chaosimg_block_decrypt(const struct chaosimg_cipher_key *key,
+			    const struct chaosimg_image *image,
+			    u8 dst[CHAOSIMG_BLOCK],
+			    const u8 src[CHAOSIMG_BLOCK]);
+
+/**
+ * chaosimg_xctr() - turn a piece of plaintext into V, or of V into plaintext
+ * @s: S = MM ^ UU ^ L
+ * @first: number of the piece's first block, from 1
+ * @len: a multiple of 16 for every piece but the last
+ */
+void chaosimg_xctr(const struct chaosimg_cipher_key *key,
+		   const struct chaosimg_image *image,
+		   const u8 s[CHAOSIMG_BLOCK], u64 first, u8 *dst,
+		   const u8 *src, size_t len);
+
+extern const struct chaosimg_cipher_impl chaosimg_impl_generic;
+extern const struct chaosimg_cipher_impl chaosimg_impl_aesni;
+extern const struct chaosimg_cipher_impl chaosimg_impl_avx512;
+
+#endif
