@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Reading DICOM data element and item headers (PS3.5 section 7). */
+#ifndef CHAOSIMG_DICOM_ELEMENT_H
+#define CHAOSIMG_DICOM_ELEMENT_H
+
+#include "dicom.h"
+
+#define DICOM_ITEM		0xfffee000u
+#define DICOM_ITEM_END		0xfffee00du
+#define DICOM_SEQUENCE_END	0xfffee0ddu
+#define DICOM_PIXEL_DATA	0x7fe00010u
+
+/* What the functions below return, besides -errno. */
+enum {
+	DICOM_OK = 0,
+	DICOM_BROKEN = 1,	/* the bytes are not DICOM */
+};
+
+enum { DICOM_WINDOW = 4096 };
+
+/**
+ * struct dicom_reader - a window on the source
+ * Values are skipped, so the window moves from header to header.
+ */
+struct dicom_reader {
+	const struct dicom_source *src;
+	uint64_t off;
+	size_t len;
+	uint8_t window[DICOM_WINDOW];
+};
+
+/** struct dicom_syntax - how headers are encoded */
+struct dicom_syntax {
+	bool explicit_vr;
+	bool big_endian;
+};
+
+/**
+ * struct dicom_element - one header
+ * @tag: group in the upper, element in the lower 16 bits
+ * @vr: two letters, empty if the header has none (implicit VR and items)
+ * @undefined: the length is undefined, @length 0
+ * @value: where the value begins
+ */
+struct dicom_element {
+	uint32_t tag;
+	char vr[3];
+	bool undefined;
+	uint32_t length;
+	uint64_t value;
+};
+
+/**
+ * dicom_fetch() - look at bytes of the file
+ * @len: at most DICOM_WINDOW
+ * @out: receives a pointer that is valid until the next call
+ * Return: DICOM_OK; DICOM_BROKEN if they do not lie in the file; -EIO if the
+ * source is shorter than it said; the source's error.
+ */
+int dicom_fetch(struct dicom_reader *r, uint64_t off, size_t len,
+		const uint8_t **out);
+
+/** dicom_get16() - an integer in the syntax's byte order */
+uint16_t dicom_get16(const uint8_t *p, struct dicom_syntax syntax);
+/** dicom_get32() - the same with four bytes */
+uint32_t dicom_get32(const uint8_t *p, struct dicom_syntax syntax);
+
+/**
+ * dicom_read_item() - the header of an item or delimiter, or any tag and length
+ * @end: nothing behind it belongs to this header or its value
+ * A delimiter with a length is broken, too.
+ */
+int dicom_read_item(struct dicom_reader *r, uint64_t off, uint64_t end,
+		    struct dicom_syntax syntax, struct dicom_element *e);
+
+/**
+ * dicom_read_element() - the header of a data element
+ * @end: as above
+ * In explicit VR an element whose VR is not two capital letters is read as
+ * implicit VR: some writers switch to it within a file. Tags that no data set
+ * holds (groups 0, 1, 3, 5, 7, FFFE and FFFF) and VRs that do not exist are
+ * broken.
+ */
+int dicom_read_element(struct dicom_reader *r, uint64_t off, uint64_t end,
+		       struct dicom_syntax syntax, struct dicom_element *e);
+
+/** dicom_vr_is() - compare an element's VR */
+static inline bool dicom_vr_is(const struct dicom_element *e, const char vr[3])
+{
+	return e->vr[0] == vr[0] && e->vr[1] == vr[1];
+}
+
+#endif
