@@ -1,0 +1,503 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Opening, settling and closing stored files. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/crypto.h>
+
+#include "error.h"
+#include "file.h"
+
+static int locks_init(struct chaosimg_file *f)
+{
+	pthread_rwlockattr_t attr;
+	int err;
+
+	/* A flush must not wait for ever behind a stream of reads. */
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(
+		&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	err = pthread_rwlock_init(&f->rw, &attr);
+	pthread_rwlockattr_destroy(&attr);
+	if (!err)
+		err = pthread_mutex_init(&f->header, NULL);
+	if (!err)
+		err = pthread_mutex_init(&f->lock, NULL);
+	return err ? fail(err, "locks: %s", strerror(err)) : 0;
+}
+
+static int file_new(struct chaosimg_archive *a, int fd, uint64_t base,
+		    struct chaosimg_file **out)
+{
+	struct chaosimg_file *f = calloc(1, sizeof(*f));
+	int err;
+
+	if (!f) {
+		close(fd);
+		return fail(ENOMEM, "out of memory");
+	}
+	f->a = a;
+	f->fd = fd;
+	f->base = base;
+	f->chunk_size = a->chunk_size;
+	err = locks_init(f);
+	if (err) {
+		close(fd);
+		free(f);
+		return err;
+	}
+	*out = f;
+	return 0;
+}
+
+static void file_free(struct chaosimg_file *f)
+{
+	while (f->dirty_count)
+		dirty_drop(f, f->dirty[0]);
+	free(f->dirty);
+	head_drop(f);
+	holes_free(&f->holes);
+	file_keys_free(f->keys);
+	pthread_mutex_destroy(&f->lock);
+	pthread_mutex_destroy(&f->header);
+	pthread_rwlock_destroy(&f->rw);
+	if (f->fd >= 0)
+		close(f->fd);
+	OPENSSL_cleanse(&f->snap, sizeof(f->snap));
+	free(f);
+}
+
+int file_create_at(struct chaosimg_archive *a, int fd, uint64_t base,
+		   const uint8_t binding[CHAOSIMG_BINDING_SIZE],
+		   struct chaosimg_file **out)
+{
+	const struct keyset *ks = keyring_newest(a->ring);
+	struct chaosimg_file *f;
+	struct header h = { 0 };
+	int err;
+
+	err = file_new(a, fd, base, &f);
+	if (err)
+		return err;
+	f->writable = true;
+	h.chunk_size = a->chunk_size;
+	h.bindings = 1;
+	memcpy(h.binding[0], binding, CHAOSIMG_BINDING_SIZE);
+	err = ks ? 0 : fail(ENOKEY, "no keyset");
+	if (!err)
+		err = random_bytes(h.file_id, sizeof(h.file_id));
+	if (!err) {
+		memcpy(h.keyset_id, ks->id, sizeof(h.keyset_id));
+		err = file_keys_new(a, ks, h.file_id, &f->keys);
+	}
+	if (!err)
+		err = header_write(f, &h, true);
+	if (err) {
+		file_free(f);
+		return err;
+	}
+	f->stored = HEADER_SIZE;
+	*out = f;
+	return 0;
+}
+
+int chaosimg_file_create(struct chaosimg_archive *a, int fd,
+			 const uint8_t binding[CHAOSIMG_BINDING_SIZE],
+			 struct chaosimg_file **out)
+{
+	return file_create_at(a, fd, 0, binding, out);
+}
+
+/* --- opening --- */
+
+/**
+ * struct slots - the header's slots as read
+ * @h: valid ones, the newest first
+ * @index: where each stood
+ */
+struct slots {
+	struct header h[HEADER_SLOTS];
+	int index[HEADER_SLOTS];
+	int count;
+};
+
+static void hex_id(const uint8_t id[CHAOSIMG_ID_SIZE],
+		   char out[2 * CHAOSIMG_ID_SIZE + 1])
+{
+	for (int i = 0; i < CHAOSIMG_ID_SIZE; i++) {
+		out[2 * i] = "0123456789abcdef"[id[i] >> 4];
+		out[2 * i + 1] = "0123456789abcdef"[id[i] & 15];
+	}
+	out[2 * CHAOSIMG_ID_SIZE] = 0;
+}
+
+static int find_keys(struct chaosimg_file *f, const struct header *h)
+{
+	const struct keyset *ks = keyring_find(f->a->ring, h->keyset_id);
+	char id[2 * CHAOSIMG_ID_SIZE + 1];
+
+	if (!ks) {
+		hex_id(h->keyset_id, id);
+		return fail(ENOKEY, "header: keyset %s is missing", id);
+	}
+	return file_keys_new(f->a, ks, h->file_id, &f->keys);
+}
+
+static int header_sane(const struct chaosimg_file *f, const struct header *h)
+{
+	uint64_t chunks = chunk_count(h->length, f->chunk_size);
+
+	if (h->chunk_size != f->chunk_size)
+		return fail(EIO, "header: chunk size %u is not the archive's",
+			    h->chunk_size);
+	if (h->length > length_max(f->chunk_size))
+		return fail(EIO, "header: impossible length");
+	for (uint32_t i = 0; i < h->holes; i++)
+		if (h->hole[i].start + h->hole[i].count > chunks)
+			return fail(EIO, "header: impossible hole");
+	return 0;
+}
+
+/* Read one slot; the keys are derived from the first that looks like one. */
+static int read_slot(struct chaosimg_file *f, uint8_t *raw, struct header *h,
+		     uint8_t file_id[CHAOSIMG_ID_SIZE])
+{
+	int err = header_peek(raw, h);
+
+	if (err)
+		return err;
+	if (!f->keys) {
+		err = find_keys(f, h);
+		if (err)
+			return err;
+		memcpy(file_id, h->file_id, CHAOSIMG_ID_SIZE);
+	} else if (memcmp(file_id, h->file_id, CHAOSIMG_ID_SIZE)) {
+		return fail(EIO, "header: slots of two files");
+	}
+	err = header_unpack(raw, f->keys, h);
+	return err ? err : header_sane(f, h);
+}
+
+static int read_slots(struct chaosimg_file *f, struct slots *s)
+{
+	uint8_t raw[HEADER_SIZE] = { 0 }, file_id[CHAOSIMG_ID_SIZE];
+	ssize_t n = read_full(f->fd, raw, sizeof(raw), f->base);
+	int err, first_err = 0;
+
+	if (n < 0)
+		return fail((int)-n, "header: %s", strerror((int)-n));
+	if (n < HEADER_SLOT)
+		return fail(EIO, "header: cut off");
+	for (int i = 0; i < HEADER_SLOTS; i++) {
+		struct header *h = &s->h[s->count];
+
+		err = read_slot(f, raw + i * HEADER_SLOT, h, file_id);
+		/* A newer format's slot must not be overwritten as damaged. */
+		if (err == -EPROTONOSUPPORT || err == -ENOKEY ||
+		    err == -ENOMEM)
+			return err;
+		if (err) {
+			first_err = first_err ? first_err : err;
+			if (f->keys && !s->count) {
+				file_keys_free(f->keys);
+				f->keys = NULL;
+			}
+			continue;
+		}
+		s->index[s->count++] = i;
+	}
+	if (!s->count)
+		return first_err;
+	if (s->count == 2 && s->h[1].generation > s->h[0].generation) {
+		struct header h = s->h[0];
+
+		s->h[0] = s->h[1];
+		s->h[1] = h;
+		s->index[0] = 1;
+		s->index[1] = 0;
+	}
+	return 0;
+}
+
+/* Make the working state that of header @i. */
+static int adopt(struct chaosimg_file *f, const struct slots *s, int i)
+{
+	const struct header *h = &s->h[i];
+
+	f->snap = *h;
+	f->slot = s->index[i];
+	f->length = h->length;
+	memcpy(f->mac, h->mac, sizeof(f->mac));
+	f->holes.count = 0;
+	for (uint32_t n = 0; n < h->holes; n++)
+		if (holes_add(&f->holes, h->hole[n].start, h->hole[n].count))
+			return fail(ENOMEM, "out of memory");
+	return 0;
+}
+
+/*
+ * A crash left the file open. Its newest slot whose journal, if it names one,
+ * is whole says what the file is.
+ */
+static int adopt_open(struct chaosimg_file *f, const struct slots *s)
+{
+	int err = 0;
+
+	for (int i = 0; i < s->count; i++) {
+		err = adopt(f, s, i);
+		if (err)
+			return err;
+		if (!s->h[i].journal.length)
+			return 0;
+		err = journal_check(f, &s->h[i]);
+		if (!err)
+			return 0;
+	}
+	return err;
+}
+
+/* Finish what a crash interrupted, and seal. */
+static int settle(struct chaosimg_file *f)
+{
+	struct header h = f->snap;
+	int err = 0;
+
+	if (h.journal.length) {
+		err = journal_apply(f, &h);
+		if (!err)
+			err = data_sync(f);
+		memset(&h.journal, 0, sizeof(h.journal));
+		if (!err)
+			err = header_write(f, &h, false);
+		if (!err)
+			err = data_sync(f);
+	}
+	f->changed = true;
+	f->content_changed = true;
+	return err ? err : commit(f, COMMIT_SEAL);
+}
+
+static int open_slots(struct chaosimg_file *f, const struct slots *s)
+{
+	uint64_t want;
+	int err;
+
+	if (!s->h[0].sealed) {
+		err = adopt_open(f, s);
+		if (err)
+			return err;
+		if (f->writable)
+			return settle(f);
+		return f->snap.journal.length ? journal_overlay(f, &f->snap) : 0;
+	}
+	err = adopt(f, s, 0);
+	want = stored_size(f->length, f->chunk_size);
+	if (!err && f->stored != want)
+		err = fail(EIO, "%s: %llu bytes are stored, %llu belong here",
+			   f->stored < want ? "cut off" : "extended",
+			   (unsigned long long)f->stored,
+			   (unsigned long long)want);
+	return err;
+}
+
+int file_open_at(struct chaosimg_archive *a, int fd, uint64_t base,
+		 const uint8_t binding[CHAOSIMG_BINDING_SIZE],
+		 unsigned int flags, struct chaosimg_file **out)
+{
+	struct slots s = { .count = 0 };
+	struct chaosimg_file *f;
+	struct stat st;
+	int err;
+
+	err = file_new(a, fd, base, &f);
+	if (err)
+		return err;
+	f->writable = !chaosimg_archive_readonly(a) && a->fd >= 0;
+	f->durable = true;
+	f->headers = 1;		/* the last one may not be on the disk yet */
+	if (fstat(fd, &st)) {
+		err = fail_errno("stat");
+		goto out;
+	}
+	f->stored = (uint64_t)st.st_size > base ? st.st_size - base : 0;
+	err = read_slots(f, &s);
+	if (!err && binding && !header_bound(&s.h[0], binding))
+		err = fail(EIO, "header: stands under a name that is not its own (moved or exchanged on the disk)");
+	if (!err)
+		err = open_slots(f, &s);
+	if (!err && (flags & CHAOSIMG_FILE_WRITE) && !f->writable)
+		err = fail(EROFS, "the archive is open for reading only");
+out:
+	OPENSSL_cleanse(&s, sizeof(s));
+	if (err)
+		file_free(f);
+	else
+		*out = f;
+	return err;
+}
+
+int chaosimg_file_open(struct chaosimg_archive *a, int fd,
+		       const uint8_t binding[CHAOSIMG_BINDING_SIZE],
+		       unsigned int flags, struct chaosimg_file **out)
+{
+	return file_open_at(a, fd, 0, binding, flags, out);
+}
+
+/* --- closing --- */
+
+/*
+ * The last changes could not be written, so what is left of them is dropped:
+ * the file ends before the first byte that is only in memory.
+ */
+static int abandon(struct chaosimg_file *f)
+{
+	uint64_t length = f->length;
+	int err;
+
+	for (size_t i = 0; i < f->dirty_count; i++) {
+		const struct dirty *d = f->dirty[i];
+		uint64_t have = d->chunk * f->chunk_size + d->stored_len;
+
+		if (d->stored_len < chunk_len(f->length, f->chunk_size, d->chunk) &&
+		    have < length)
+			length = have;
+	}
+	err = file_cut(f, length);
+	if (err)
+		return err;
+	while (f->dirty_count)
+		dirty_drop(f, f->dirty[0]);
+	return commit(f, COMMIT_SEAL);
+}
+
+int chaosimg_file_close(struct chaosimg_file *f)
+{
+	int err = 0;
+
+	if (!f)
+		return 0;
+	if (f->writable) {
+		err = commit(f, COMMIT_SEAL);
+		if (err && !f->failed) {
+			char why[256];
+
+			snprintf(why, sizeof(why), "%s", chaosimg_errmsg());
+			abandon(f);
+			fail(-err, "%s", why);
+		}
+	}
+	file_free(f);
+	return err;
+}
+
+/* --- what is known of it --- */
+
+uint64_t chaosimg_file_length(const struct chaosimg_file *f)
+{
+	pthread_mutex_t *lock = (pthread_mutex_t *)&f->lock;
+	uint64_t length;
+
+	pthread_mutex_lock(lock);
+	length = f->length;
+	pthread_mutex_unlock(lock);
+	return length;
+}
+
+int chaosimg_file_fd(const struct chaosimg_file *f)
+{
+	return f->fd;
+}
+
+int chaosimg_file_info(struct chaosimg_file *f, struct chaosimg_file_info *info)
+{
+	const struct header *h = &f->snap;
+
+	memset(info, 0, sizeof(*info));
+	pthread_rwlock_rdlock(&f->rw);
+	memcpy(info->file_id, h->file_id, sizeof(info->file_id));
+	memcpy(info->keyset_id, h->keyset_id, sizeof(info->keyset_id));
+	info->length = chaosimg_file_length(f);
+	pthread_mutex_lock(&f->lock);
+	info->stored = f->stored;
+	info->sealed = !f->changed;
+	pthread_mutex_unlock(&f->lock);
+	pthread_mutex_lock(&f->header);
+	info->generation = h->generation;
+	info->sealed = info->sealed && h->sealed;
+	pthread_mutex_unlock(&f->header);
+	info->dicom = h->dicom.present;
+	memcpy(info->modality, h->dicom.modality, sizeof(info->modality));
+	memcpy(info->transfer_syntax, h->dicom.transfer_syntax,
+	       sizeof(info->transfer_syntax));
+	info->segments = h->dicom.segments;
+	for (uint32_t i = 0; i < info->segments; i++) {
+		info->segment[i].length = h->dicom.segment[i] >> 2;
+		info->segment[i].compartment = h->dicom.segment[i] & 3;
+	}
+	pthread_rwlock_unlock(&f->rw);
+	return 0;
+}
+
+/* --- names --- */
+
+int chaosimg_file_bind(struct chaosimg_file *f,
+		       const uint8_t binding[CHAOSIMG_BINDING_SIZE])
+{
+	struct header h;
+	int err = 0;
+
+	pthread_rwlock_wrlock(&f->rw);
+	h = f->snap;
+	if (f->failed)
+		err = fail(EIO, "an earlier write failed; open the file again");
+	else if (header_bound(&h, binding))
+		goto out;
+	else if (h.bindings == CHAOSIMG_BINDINGS_MAX)
+		err = fail(EMLINK, "a file can have %d names",
+			   CHAOSIMG_BINDINGS_MAX);
+	if (err)
+		goto out;
+	memcpy(h.binding[h.bindings++], binding, CHAOSIMG_BINDING_SIZE);
+	err = header_write(f, &h, false);
+	if (!err && f->durable)
+		err = data_sync(f);
+out:
+	pthread_rwlock_unlock(&f->rw);
+	return err;
+}
+
+int chaosimg_file_unbind(struct chaosimg_file *f,
+			 const uint8_t binding[CHAOSIMG_BINDING_SIZE])
+{
+	struct header h;
+	uint32_t n = 0;
+	int err = 0;
+
+	pthread_rwlock_wrlock(&f->rw);
+	h = f->snap;
+	for (uint32_t i = 0; i < h.bindings; i++)
+		if (memcmp(h.binding[i], binding, CHAOSIMG_BINDING_SIZE))
+			memmove(h.binding[n++], h.binding[i],
+				CHAOSIMG_BINDING_SIZE);
+	if (n != h.bindings && !f->failed) {
+		h.bindings = n;
+		err = header_write(f, &h, false);
+	}
+	pthread_rwlock_unlock(&f->rw);
+	return err;
+}
+
+bool chaosimg_file_bound(struct chaosimg_file *f,
+			 const uint8_t binding[CHAOSIMG_BINDING_SIZE])
+{
+	bool bound;
+
+	pthread_rwlock_rdlock(&f->rw);
+	bound = header_bound(&f->snap, binding);
+	pthread_rwlock_unlock(&f->rw);
+	return bound;
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * An open stored file, as its parts see it.
+ *
+ * Locks, in the order in which they are taken:
+ *   rw		shared by reads and writes, exclusive for what changes the file
+ *		as a whole (commit, truncate, punch)
+ *   stripe	of a chunk (file_chunk.c), like the kernel's page lock: held while
+ *		that chunk is read, changed or written
+ *   header	a header write
+ *   lock	the fields marked so below; never held across I/O
+ */
+#ifndef CHAOSIMG_FILE_H
+#define CHAOSIMG_FILE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "archive.h"
+#include "header.h"
+#include "holes.h"
+#include "record.h"
+
+/**
+ * struct dirty - a chunk that is newer in memory than on the disk
+ * @stored_len: plaintext bytes of its record on the disk; 0 if it has none
+ * @data: chunk_size bytes; zeros from the file's end on
+ */
+struct dirty {
+	uint64_t chunk;
+	uint32_t stored_len;
+	uint8_t *data;
+};
+
+/*
+ * Most chunks that wait in memory: for one file, and for the process. Beyond
+ * these a writer first writes out what its file has.
+ */
+enum {
+	DIRTY_FILE_MAX = 64,
+	DIRTY_TOTAL_MAX = 512,
+};
+
+/**
+ * struct chaosimg_file - an open stored file
+ * @base: where the stored file begins in @fd
+ * @length, @mac, @holes, @dirty: the file as it is now [lock]
+ * @changed: it differs from @snap [lock]
+ * @content_changed: since it was last looked at for DICOM [lock]
+ * @writes, @writes_synced: count writes to the stored file, and those of them
+ *	that a sync has covered [lock]
+ * @headers, @headers_synced: the same for headers [lock]
+ * @head: chunk 0 as it was last written, kept for the DICOM parser, or NULL
+ * @stored: size of the stored file [lock]
+ * @snap: the last snapshot written to a header slot [rw, header]
+ * @slot: the slot that holds it
+ * @durable: something of @snap or before may have been promised to survive a
+ *	power cut, so the order of writes has to be forced
+ * @failed: a commit broke off between journal and place; only opening the
+ *	file again, which replays the journal, can settle it
+ */
+struct chaosimg_file {
+	struct chaosimg_archive *a;
+	int fd;
+	uint64_t base;
+	bool writable;
+	uint32_t chunk_size;
+	struct file_keys *keys;
+
+	pthread_rwlock_t rw;
+	pthread_mutex_t header;
+	pthread_mutex_t lock;
+
+	uint64_t length;
+	uint8_t mac[16];
+	struct holes holes;
+	struct dirty **dirty;
+	size_t dirty_count;
+	size_t dirty_room;
+	bool changed;
+	bool content_changed;
+	uint64_t writes, writes_synced;
+	uint64_t headers, headers_synced;
+	uint8_t *head;
+	uint64_t stored;
+
+	struct header snap;
+	int slot;
+	_Atomic bool durable;
+	_Atomic bool failed;
+};
+
+/* --- file_layout.c: where things are --- */
+
+/** chunk_count() - chunks of a file of @length bytes */
+static inline uint64_t chunk_count(uint64_t length, uint32_t chunk_size)
+{
+	return length / chunk_size + (length % chunk_size != 0);
+}
+
+/** chunk_len() - plaintext bytes of chunk @k in a file of @length bytes */
+static inline uint32_t chunk_len(uint64_t length, uint32_t chunk_size, uint64_t k)
+{
+	uint64_t rest;
+
+	if (k >= chunk_count(length, chunk_size))
+		return 0;
+	rest = length - k * chunk_size;
+	return rest < chunk_size ? (uint32_t)rest : chunk_size;
+}
+
+/** record_at() - where chunk @k's record begins in the stored file */
+static inline uint64_t record_at(uint32_t chunk_size, uint64_t k)
+{
+	return HEADER_SIZE + k * (chunk_size + (uint64_t)RECORD_OVERHEAD);
+}
+
+/** stored_size() - bytes on the disk of a file of @length bytes */
+uint64_t stored_size(uint64_t length, uint32_t chunk_size);
+
+/** length_max() - the longest plaintext that can be stored */
+uint64_t length_max(uint32_t chunk_size);
+
+/* --- file_io.c: whole reads and writes --- */
+
+/** read_full() - pread(2) until @len or the end; bytes read or -errno */
+ssize_t read_full(int fd, void *buf, size_t len, uint64_t off);
+
+/** write_full() - pwrite(2) until done; 0 or -errno */
+int write_full(int fd, const void *buf, size_t len, uint64_t off);
+
+/** scratch() - this thread's buffer of at least @len bytes, or NULL */
+uint8_t *scratch(size_t len);
+
+/** buffer_get() - a zeroed chunk buffer, or NULL; wiped by buffer_put() */
+uint8_t *buffer_get(uint32_t chunk_size);
+void buffer_put(uint8_t *buf, uint32_t chunk_size);
+
+/* --- file_chunk.c: single chunks --- */
+
+/** stripe() - the lock of a chunk */
+pthread_rwlock_t *stripe(const struct chaosimg_file *f, uint64_t k);
+
+/** dirty_find() - [lock] */
+struct dirty *dirty_find(const struct chaosimg_file *f, uint64_t k);
+
+/** dirty_pressure() - is it time to write out what this file has? */
+bool dirty_pressure(struct chaosimg_file *f);
+
+/**
+ * dirty_make() - have chunk @k in memory, ready to be changed
+ * @whole: all of it will be overwritten, so its bytes need not be read
+ * Caller: holds the chunk's stripe, or rw, exclusively.
+ */
+int dirty_make(struct chaosimg_file *f, uint64_t k, bool whole,
+	       struct dirty **out);
+
+/** dirty_drop() - forget it; its record on the disk stays. [lock] */
+void dirty_drop(struct chaosimg_file *f, struct dirty *d);
+
+/** head_drop() - forget the copy of chunk 0 */
+void head_drop(struct chaosimg_file *f);
+
+/**
+ * chunk_read() - bytes @from .. @from + @len - 1 of chunk @k, within the file
+ * Caller: holds the chunk's stripe, or rw exclusively.
+ */
+int chunk_read(struct chaosimg_file *f, uint64_t k, uint32_t from, uint32_t len,
+	       uint8_t *out);
+
+/** chunk_store() - write a record in its place and account for it */
+int chunk_store(struct chaosimg_file *f, uint64_t k, const uint8_t *data,
+		uint32_t len, uint32_t stored_len);
+
+/** chunk_forget() - take a record on the disk out of the incremental MAC */
+int chunk_forget(struct chaosimg_file *f, uint64_t k, uint32_t stored_len,
+		 uint8_t mac[16]);
+
+/** in_snapshot() - does the snapshot on the disk rely on chunk @k's record? */
+bool in_snapshot(const struct chaosimg_file *f, uint64_t k);
+
+/** file_grow() - make the file at least @length long, with holes */
+int file_grow(struct chaosimg_file *f, uint64_t length);
+
+/* --- file_commit.c: snapshots and the journal --- */
+
+enum {
+	COMMIT_SEAL = 1,	/* seal it */
+	COMMIT_SYNC = 2,	/* it is about to be synced */
+};
+
+/**
+ * commit() - write what is dirty and a header that says so
+ * Caller: holds rw exclusively. After it the stored file is at one snapshot;
+ * until it, the disk is at the one before, whatever happens.
+ */
+int commit(struct chaosimg_file *f, unsigned int flags);
+
+/** header_write() - write @h to the next slot, or the same to both */
+int header_write(struct chaosimg_file *f, const struct header *h, bool both);
+
+/** mark_open() - before records are written under a sealed header */
+int mark_open(struct chaosimg_file *f);
+
+/** data_sync() - fdatasync(2) with the thread's error text */
+int data_sync(struct chaosimg_file *f);
+
+/** journal_apply() - copy the journal's records to their places */
+int journal_apply(struct chaosimg_file *f, const struct header *h);
+
+/** journal_check() - is the journal whole and authentic? 0 or -EIO */
+int journal_check(struct chaosimg_file *f, const struct header *h);
+
+/** journal_overlay() - take the journal's records into memory, to read only */
+int journal_overlay(struct chaosimg_file *f, const struct header *h);
+
+/** file_shrink() - [rw exclusive] cut the file in memory; commit() follows */
+int file_shrink(struct chaosimg_file *f, uint64_t length);
+
+/**
+ * file_cut() - [rw exclusive] end the file at @length, where a record ends
+ * Unlike file_shrink() it needs no record to be written anew.
+ */
+int file_cut(struct chaosimg_file *f, uint64_t length);
+
+/** file_classify() - [rw exclusive] look for DICOM, into @d */
+int file_classify(struct chaosimg_file *f, struct dicom_summary *d);
+
+#endif

@@ -1,0 +1,531 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Snapshots: how a file gets from one consistent state on the disk to the next.
+ *
+ * A header slot describes a complete state: length, holes, incremental MAC. A
+ * chunk that the newest snapshot does not rely on is written in its place at
+ * once. One that it relies on must survive until the next snapshot holds; its
+ * new record first goes to a journal behind the file's end, then a header that
+ * names the journal, and only then to its place. Where a power cut matters
+ * (f->durable), a sync stands between each two of these steps. Being killed
+ * needs no syncs, only this order.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bytes.h"
+#include "error.h"
+#include "file.h"
+
+enum {
+	ENTRY_CHUNK = 0,	/* number of the chunk */
+	ENTRY_LEN = 8,		/* its plaintext bytes */
+	ENTRY_HEADER = 16,
+	JOURNAL_ALIGN = 4096,
+};
+
+static int io_error(int err, const char *what)
+{
+	return fail(-err, "%s: %s", what, strerror(-err));
+}
+
+int data_sync(struct chaosimg_file *f)
+{
+	uint64_t writes, headers;
+
+	pthread_mutex_lock(&f->lock);
+	writes = f->writes;
+	headers = f->headers;
+	pthread_mutex_unlock(&f->lock);
+	if (fdatasync(f->fd))
+		return fail_errno("sync");
+	pthread_mutex_lock(&f->lock);
+	if (f->writes_synced < writes)
+		f->writes_synced = writes;
+	if (f->headers_synced < headers)
+		f->headers_synced = headers;
+	pthread_mutex_unlock(&f->lock);
+	return 0;
+}
+
+static bool unsynced_writes(struct chaosimg_file *f)
+{
+	bool unsynced;
+
+	pthread_mutex_lock(&f->lock);
+	unsynced = f->writes != f->writes_synced;
+	pthread_mutex_unlock(&f->lock);
+	return unsynced;
+}
+
+static bool unsynced_header(struct chaosimg_file *f)
+{
+	bool unsynced;
+
+	pthread_mutex_lock(&f->lock);
+	unsynced = f->headers != f->headers_synced;
+	pthread_mutex_unlock(&f->lock);
+	return unsynced;
+}
+
+static void count_write(struct chaosimg_file *f, bool header)
+{
+	pthread_mutex_lock(&f->lock);
+	f->writes++;
+	f->headers += header;
+	pthread_mutex_unlock(&f->lock);
+}
+
+static int sync_if_durable(struct chaosimg_file *f)
+{
+	return f->durable ? data_sync(f) : 0;
+}
+
+/* --- headers --- */
+
+/* Write @h, under the next generation, to the next slot or the same to both. */
+static int header_put(struct chaosimg_file *f, const struct header *h, bool both)
+{
+	uint8_t slots[HEADER_SIZE];
+	struct header new = *h;
+	int slot = both ? 0 : !f->slot;
+	int err = 0;
+
+	/* A power cut may tear the slot being written, so the other has to hold. */
+	if (f->durable && unsynced_header(f))
+		err = data_sync(f);
+	for (int i = 0; !err && i < (both ? HEADER_SLOTS : 1); i++) {
+		new.generation = f->snap.generation + 1 + i;
+		err = header_pack(&new, f->keys, slots + i * HEADER_SLOT);
+	}
+	if (err)
+		return err;
+	err = write_full(f->fd, slots, both ? HEADER_SIZE : HEADER_SLOT,
+			 f->base + (uint64_t)slot * HEADER_SLOT);
+	if (err)
+		return io_error(err, "header");
+	count_write(f, true);
+	f->snap.generation = new.generation;
+	f->slot = both ? HEADER_SLOTS - 1 : slot;
+	return 0;
+}
+
+int header_write(struct chaosimg_file *f, const struct header *h, bool both)
+{
+	int err = header_put(f, h, both);
+	uint64_t generation = f->snap.generation;
+
+	if (err)
+		return err;
+	f->snap = *h;
+	f->snap.generation = generation;
+	return 0;
+}
+
+int mark_open(struct chaosimg_file *f)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&f->header);
+	if (f->snap.sealed) {
+		struct header h = f->snap;
+
+		h.sealed = false;
+		err = header_put(f, &h, false);
+		if (!err)
+			f->snap.sealed = false;
+		if (!err)
+			err = sync_if_durable(f);
+	}
+	pthread_mutex_unlock(&f->header);
+	return err;
+}
+
+/* The working state as a header. */
+static void snapshot(struct chaosimg_file *f, struct header *h)
+{
+	*h = f->snap;
+	memset(&h->journal, 0, sizeof(h->journal));
+	h->length = f->length;
+	memcpy(h->mac, f->mac, sizeof(h->mac));
+	h->holes = (uint32_t)f->holes.count;
+	for (uint32_t i = 0; i < h->holes; i++)
+		h->hole[i] = f->holes.hole[i];
+}
+
+/* --- the journal --- */
+
+static bool entry_sane(const struct chaosimg_file *f, const uint8_t *entry,
+		       const struct header *h, uint64_t left, uint64_t *k,
+		       uint32_t *len)
+{
+	*k = get_le64(entry + ENTRY_CHUNK);
+	*len = get_le32(entry + ENTRY_LEN);
+	return *len && *len == chunk_len(h->length, f->chunk_size, *k) &&
+	       record_size(*len) <= left - ENTRY_HEADER;
+}
+
+/* Call @fn for each entry, its record in the thread's scratch buffer. */
+static int journal_walk(struct chaosimg_file *f, const struct header *h,
+			int (*fn)(struct chaosimg_file *f, uint64_t k,
+				  uint32_t len, uint8_t *rec, void *ctx),
+			void *ctx)
+{
+	const struct journal *j = &h->journal;
+	uint64_t at = j->offset, left = j->length;
+	uint8_t entry[ENTRY_HEADER];
+	uint32_t count = 0, len;
+	uint64_t k;
+	int err;
+
+	for (; left; count++) {
+		uint8_t *rec = scratch(record_size(f->chunk_size));
+
+		if (!rec)
+			return fail(ENOMEM, "out of memory");
+		if (left < ENTRY_HEADER ||
+		    read_full(f->fd, entry, ENTRY_HEADER, f->base + at) !=
+			    ENTRY_HEADER ||
+		    !entry_sane(f, entry, h, left, &k, &len) ||
+		    read_full(f->fd, rec, record_size(len),
+			      f->base + at + ENTRY_HEADER) !=
+			    (ssize_t)record_size(len))
+			return fail(EIO, "journal: damaged");
+		err = fn(f, k, len, rec, ctx);
+		if (err)
+			return err;
+		at += ENTRY_HEADER + record_size(len);
+		left -= ENTRY_HEADER + record_size(len);
+	}
+	return count == j->count ? 0 : fail(EIO, "journal: damaged");
+}
+
+static int entry_check(struct chaosimg_file *f, uint64_t k, uint32_t len,
+		       uint8_t *rec, void *mac)
+{
+	int err = record_mac_xor(f->keys, k, rec + record_tag_offset(rec, len),
+				 mac);
+
+	return err ? err : record_open(f->keys, f->snap.file_id, k, rec, len,
+				       NULL);
+}
+
+int journal_check(struct chaosimg_file *f, const struct header *h)
+{
+	uint8_t mac[16] = { 0 };
+	int err = journal_walk(f, h, entry_check, mac);
+
+	if (!err && memcmp(mac, h->journal.mac, sizeof(mac)))
+		err = fail(EIO, "journal: damaged");
+	return err;
+}
+
+static int entry_apply(struct chaosimg_file *f, uint64_t k, uint32_t len,
+		       uint8_t *rec, void *ctx)
+{
+	int err = write_full(f->fd, rec, record_size(len),
+			     f->base + record_at(f->chunk_size, k));
+
+	(void)ctx;
+	return err ? io_error(err, "journal") : 0;
+}
+
+int journal_apply(struct chaosimg_file *f, const struct header *h)
+{
+	return journal_walk(f, h, entry_apply, NULL);
+}
+
+static int entry_overlay(struct chaosimg_file *f, uint64_t k, uint32_t len,
+			 uint8_t *rec, void *ctx)
+{
+	struct dirty *d;
+	int err = dirty_make(f, k, true, &d);
+
+	(void)ctx;
+	if (!err)
+		err = record_open(f->keys, f->snap.file_id, k, rec, len,
+				  d->data);
+	return err;
+}
+
+int journal_overlay(struct chaosimg_file *f, const struct header *h)
+{
+	return journal_walk(f, h, entry_overlay, NULL);
+}
+
+/*
+ * Write one changed chunk to the journal. @h gathers the incremental MACs as
+ * they will be when the journal is in place.
+ */
+static int journal_add(struct chaosimg_file *f, const struct dirty *d,
+		       struct header *h)
+{
+	uint32_t len = chunk_len(h->length, f->chunk_size, d->chunk);
+	uint8_t *rec = scratch(ENTRY_HEADER + record_size(f->chunk_size));
+	uint8_t delta[16] = { 0 };
+	const uint8_t *tag;
+	int err;
+
+	if (!rec)
+		return fail(ENOMEM, "out of memory");
+	memset(rec, 0, ENTRY_HEADER);
+	put_le64(rec + ENTRY_CHUNK, d->chunk);
+	put_le32(rec + ENTRY_LEN, len);
+	err = record_seal(f->keys, h->file_id, d->chunk, d->data, len,
+			  rec + ENTRY_HEADER);
+	if (err)
+		return err;
+	tag = rec + ENTRY_HEADER + record_tag_offset(rec + ENTRY_HEADER, len);
+	err = record_mac_xor(f->keys, d->chunk, tag, delta);
+	if (err)
+		return err;
+	for (int i = 0; i < 16; i++) {
+		h->journal.mac[i] ^= delta[i];
+		h->mac[i] ^= delta[i];
+	}
+	if (d->stored_len) {
+		err = chunk_forget(f, d->chunk, d->stored_len, h->mac);
+		if (err)
+			return err;
+	}
+	err = write_full(f->fd, rec, ENTRY_HEADER + record_size(len),
+			 f->base + h->journal.offset + h->journal.length);
+	if (err)
+		return io_error(err, "journal");
+	h->journal.length += ENTRY_HEADER + record_size(len);
+	h->journal.count++;
+	return 0;
+}
+
+static int journal_write(struct chaosimg_file *f, struct header *h)
+{
+	uint64_t at = record_at(f->chunk_size,
+				chunk_count(h->length, f->chunk_size));
+	int err = 0;
+
+	if (at < f->stored)
+		at = f->stored;
+	at = (at + JOURNAL_ALIGN - 1) / JOURNAL_ALIGN * JOURNAL_ALIGN;
+	h->journal.offset = at;
+	for (size_t i = 0; !err && i < f->dirty_count; i++)
+		err = journal_add(f, f->dirty[i], h);
+	if (err && ftruncate(f->fd, (off_t)(f->base + f->stored)))
+		f->failed = true;
+	return err;
+}
+
+/* --- commit --- */
+
+/* Write the chunks that no snapshot relies on to their places. */
+static int store_new_chunks(struct chaosimg_file *f)
+{
+	size_t i = 0;
+
+	while (i < f->dirty_count) {
+		struct dirty *d = f->dirty[i];
+		uint32_t len = chunk_len(f->length, f->chunk_size, d->chunk);
+		int err;
+
+		if (in_snapshot(f, d->chunk)) {
+			i++;
+			continue;
+		}
+		if (!len) {	/* a write that failed half-way */
+			dirty_drop(f, d);
+			continue;
+		}
+		err = chunk_store(f, d->chunk, d->data, len, d->stored_len);
+		if (err)
+			return err;
+		dirty_drop(f, d);
+	}
+	return 0;
+}
+
+/* Holes that the header has no room for become short records of zeros. */
+static int store_zero(struct chaosimg_file *f, uint64_t k)
+{
+	uint8_t rec[RECORD_ZERO_SIZE], delta[16] = { 0 };
+	uint32_t len = chunk_len(f->length, f->chunk_size, k);
+	uint64_t at = record_at(f->chunk_size, k);
+	struct dirty *d;
+	int err;
+
+	/* A chunk that the snapshot relies on has to go through the journal. */
+	if (in_snapshot(f, k))
+		return dirty_make(f, k, true, &d);
+	err = mark_open(f);
+	if (!err)
+		err = record_seal_zero(f->keys, f->snap.file_id, k, len, rec);
+	if (!err)
+		err = record_mac_xor(f->keys, k,
+				     rec + record_tag_offset(rec, len), delta);
+	if (err)
+		return err;
+	err = write_full(f->fd, rec, sizeof(rec), f->base + at);
+	if (err)
+		return io_error(err, "hole");
+	for (int i = 0; i < 16; i++)
+		f->mac[i] ^= delta[i];
+	if (at + sizeof(rec) > f->stored)
+		f->stored = at + sizeof(rec);
+	count_write(f, false);
+	return holes_remove(&f->holes, k, 1) ? fail(ENOMEM, "out of memory") : 0;
+}
+
+static int limit_holes(struct chaosimg_file *f)
+{
+	while (f->holes.count > HEADER_HOLES) {
+		const struct hole *least = &f->holes.hole[0];
+
+		for (size_t i = 1; i < f->holes.count; i++)
+			if (f->holes.hole[i].count < least->count)
+				least = &f->holes.hole[i];
+		for (struct hole h = *least; h.count; h.start++, h.count--) {
+			int err = store_zero(f, h.start);
+
+			if (err)
+				return err;
+		}
+	}
+	return 0;
+}
+
+static int resize(struct chaosimg_file *f)
+{
+	uint64_t size = stored_size(f->length, f->chunk_size);
+
+	if (size == f->stored)
+		return 0;
+	if (ftruncate(f->fd, (off_t)(f->base + size)))
+		return fail_errno("resize");
+	f->stored = size;
+	return 0;
+}
+
+static void dirty_drop_all(struct chaosimg_file *f)
+{
+	while (f->dirty_count)
+		dirty_drop(f, f->dirty[0]);
+}
+
+/*
+ * Chunks that the snapshot relies on have changed: go through the journal. The
+ * header stays open as long as the journal makes the stored file longer.
+ */
+static int commit_journal(struct chaosimg_file *f, struct header *h)
+{
+	uint64_t end;
+	int err = mark_open(f);
+
+	if (!err)
+		err = journal_write(f, h);
+	if (err)
+		return err;
+	/*
+	 * The header may reach the disk before the journal does: then the
+	 * journal does not check out and the older slot holds.
+	 */
+	err = header_write(f, h, false);
+	if (err)
+		return err;
+	/* From here on only completion, or replay at the next open, is right. */
+	f->failed = true;
+	end = h->journal.offset + h->journal.length;
+	err = sync_if_durable(f);
+	if (!err)
+		err = journal_apply(f, h);
+	if (!err)
+		err = sync_if_durable(f);
+	memset(&h->journal, 0, sizeof(h->journal));
+	if (!err)
+		err = header_write(f, h, false);
+	if (!err)
+		err = sync_if_durable(f);
+	if (err)
+		return err;
+	f->stored = end;
+	f->failed = false;
+	return resize(f);
+}
+
+/* Nothing on the disk is in the way of the new snapshot. */
+static int commit_plain(struct chaosimg_file *f, const struct header *h)
+{
+	uint64_t size = stored_size(h->length, f->chunk_size);
+	int err = 0;
+
+	/* Growing comes before the header, cutting after it. */
+	if (f->stored < size) {
+		err = mark_open(f);
+		if (!err)
+			err = resize(f);
+	}
+	if (!err)
+		err = header_write(f, h, h->sealed);
+	if (!err && f->stored > size) {
+		err = sync_if_durable(f);
+		if (!err)
+			err = resize(f);
+	}
+	return err;
+}
+
+/*
+ * A sealed header promises the stored size. Where something durable could be
+ * lost by a promise that a power cut breaks, it has to wait for the sync; the
+ * other slot, open, then describes the same state.
+ */
+static int seal(struct chaosimg_file *f)
+{
+	struct header h = f->snap;
+	int err = 0;
+
+	if (f->durable && unsynced_writes(f))
+		err = data_sync(f);
+	h.sealed = true;
+	return err ? err : header_write(f, &h, false);
+}
+
+/* Write all that has changed; sealed at once only if nothing durable is at stake. */
+static int commit_changes(struct chaosimg_file *f, bool sealed)
+{
+	struct header h;
+	int err;
+
+	err = limit_holes(f);
+	if (!err)
+		err = store_new_chunks(f);
+	if (err)
+		return err;
+	snapshot(f, &h);
+	h.sealed = sealed && !f->dirty_count && !f->durable;
+	err = f->dirty_count ? commit_journal(f, &h) : commit_plain(f, &h);
+	if (err)
+		return err;
+	memcpy(f->mac, h.mac, sizeof(f->mac));
+	dirty_drop_all(f);
+	f->changed = false;
+	return 0;
+}
+
+int commit(struct chaosimg_file *f, unsigned int flags)
+{
+	int err = 0;
+
+	if (f->failed)
+		return fail(EIO, "an earlier write failed; open the file again");
+	if (f->content_changed &&
+	    ((flags & COMMIT_SEAL) || (flags && !f->durable))) {
+		file_classify(f, &f->snap.dicom);
+		f->content_changed = false;
+	}
+	if (f->changed)
+		err = commit_changes(f, flags != 0);
+	if (!err && (flags & COMMIT_SEAL) && !f->snap.sealed)
+		err = seal(f);
+	if (!err && flags)
+		head_drop(f);
+	return err;
+}

@@ -1,0 +1,520 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Reading, writing and changing the length of an open stored file. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "dicom.h"
+#include "error.h"
+#include "file.h"
+
+static int check_writable(const struct chaosimg_file *f)
+{
+	return f->writable ? 0 :
+			     fail(EROFS, "the archive is open for reading only");
+}
+
+/* --- reading --- */
+
+ssize_t chaosimg_file_read(struct chaosimg_file *f, void *buf, size_t len,
+			   uint64_t off)
+{
+	uint8_t *out = buf;
+	uint64_t length;
+	size_t done = 0;
+	int err = 0;
+
+	pthread_rwlock_rdlock(&f->rw);
+	length = chaosimg_file_length(f);
+	if (off >= length)
+		len = 0;
+	else if (len > length - off)
+		len = length - off;
+	while (!err && done < len) {
+		uint64_t k = (off + done) / f->chunk_size;
+		uint32_t from = (off + done) % f->chunk_size;
+		size_t n = f->chunk_size - from;
+
+		if (n > len - done)
+			n = len - done;
+		pthread_rwlock_rdlock(stripe(f, k));
+		err = chunk_read(f, k, from, n, out + done);
+		pthread_rwlock_unlock(stripe(f, k));
+		done += n;
+	}
+	pthread_rwlock_unlock(&f->rw);
+	return err ? err : (ssize_t)len;
+}
+
+/* --- writing --- */
+
+/* Chunk @k now counts up to offset @end of the file. */
+static int chunk_written(struct chaosimg_file *f, uint64_t k, uint64_t end)
+{
+	int err;
+
+	pthread_mutex_lock(&f->lock);
+	err = holes_remove(&f->holes, k, 1);
+	if (end > f->length)
+		f->length = end;
+	f->changed = true;
+	f->content_changed = true;
+	pthread_mutex_unlock(&f->lock);
+	return err ? fail(ENOMEM, "out of memory") : 0;
+}
+
+/* Keep what the DICOM parser will want to see when the file is sealed. */
+static void head_keep(struct chaosimg_file *f, const uint8_t *data)
+{
+	if (!f->head)
+		f->head = buffer_get(f->chunk_size);
+	if (f->head)
+		memcpy(f->head, data, f->chunk_size);
+}
+
+/* A whole chunk that no snapshot relies on: from the caller's buffer to the disk. */
+static int write_whole(struct chaosimg_file *f, uint64_t k, const uint8_t *data)
+{
+	uint32_t stored_len = 0;
+	int err;
+
+	pthread_mutex_lock(&f->lock);
+	if (!holes_has(&f->holes, k))
+		stored_len = chunk_len(f->length, f->chunk_size, k);
+	pthread_mutex_unlock(&f->lock);
+	err = chunk_store(f, k, data, f->chunk_size, stored_len);
+	if (err)
+		return err;
+	if (!k)
+		head_keep(f, data);
+	return chunk_written(f, k, (k + 1) * f->chunk_size);
+}
+
+/* Once a chunk is full, it goes out: the next write will be another chunk's. */
+static int write_part(struct chaosimg_file *f, uint64_t k, uint32_t from,
+		      const uint8_t *data, uint32_t len)
+{
+	bool whole = len == f->chunk_size;
+	uint64_t end = k * f->chunk_size + from + len;
+	struct dirty *d;
+	int err;
+
+	err = dirty_make(f, k, whole, &d);
+	if (err)
+		return err;
+	memcpy(d->data + from, data, len);
+	err = chunk_written(f, k, end);
+	if (err || from + len < f->chunk_size || in_snapshot(f, k))
+		return err;
+	err = chunk_store(f, k, d->data, f->chunk_size, d->stored_len);
+	if (err)
+		return err;
+	if (!k)
+		head_keep(f, d->data);
+	pthread_mutex_lock(&f->lock);
+	dirty_drop(f, d);
+	pthread_mutex_unlock(&f->lock);
+	return 0;
+}
+
+static int write_chunk(struct chaosimg_file *f, uint64_t k, uint32_t from,
+		       const uint8_t *data, uint32_t len)
+{
+	struct dirty *d;
+	int err;
+
+	pthread_rwlock_wrlock(stripe(f, k));
+	pthread_mutex_lock(&f->lock);
+	d = dirty_find(f, k);
+	pthread_mutex_unlock(&f->lock);
+	if (!d && len == f->chunk_size && !in_snapshot(f, k))
+		err = write_whole(f, k, data);
+	else
+		err = write_part(f, k, from, data, len);
+	pthread_rwlock_unlock(stripe(f, k));
+	return err;
+}
+
+static int relieve(struct chaosimg_file *f)
+{
+	int err = 0;
+
+	if (!dirty_pressure(f))
+		return 0;
+	pthread_rwlock_wrlock(&f->rw);
+	if (dirty_pressure(f))
+		err = commit(f, 0);
+	pthread_rwlock_unlock(&f->rw);
+	return err;
+}
+
+ssize_t chaosimg_file_write(struct chaosimg_file *f, const void *buf,
+			    size_t len, uint64_t off)
+{
+	const uint8_t *in = buf;
+	size_t done = 0;
+	int err = check_writable(f);
+
+	if (err || !len)
+		return err;
+	if (off > length_max(f->chunk_size) ||
+	    len > length_max(f->chunk_size) - off)
+		return fail(EFBIG, "the file would be too large");
+	err = relieve(f);
+	if (err)
+		return err;
+	pthread_rwlock_rdlock(&f->rw);
+	if (f->failed)
+		err = fail(EIO, "an earlier write failed; open the file again");
+	else
+		err = file_grow(f, off);
+	while (!err && done < len) {
+		uint64_t k = (off + done) / f->chunk_size;
+		uint32_t from = (off + done) % f->chunk_size;
+		size_t n = f->chunk_size - from;
+
+		if (n > len - done)
+			n = len - done;
+		err = write_chunk(f, k, from, in + done, n);
+		done += n;
+	}
+	pthread_rwlock_unlock(&f->rw);
+	return err ? err : (ssize_t)len;
+}
+
+/* --- the length --- */
+
+/* Take the records of chunks @first .. @end - 1 out of the file. */
+static int forget_chunks(struct chaosimg_file *f, uint64_t first, uint64_t end)
+{
+	uint8_t delta[16] = { 0 };
+	struct dirty *d;
+	int err = 0;
+
+	for (uint64_t k = first; !err && k < end; k++) {
+		uint32_t stored_len = chunk_len(f->length, f->chunk_size, k);
+
+		d = dirty_find(f, k);
+		if (d)
+			stored_len = d->stored_len;
+		else if (holes_has(&f->holes, k))
+			stored_len = 0;
+		if (stored_len)
+			err = chunk_forget(f, k, stored_len, delta);
+	}
+	if (err)
+		return err;
+	for (size_t i = 0; i < f->dirty_count;) {
+		d = f->dirty[i];
+		if (d->chunk >= first && d->chunk < end)
+			dirty_drop(f, d);
+		else
+			i++;
+	}
+	for (int i = 0; i < 16; i++)
+		f->mac[i] ^= delta[i];
+	return 0;
+}
+
+int file_cut(struct chaosimg_file *f, uint64_t length)
+{
+	uint64_t first = chunk_count(length, f->chunk_size);
+	uint64_t end = chunk_count(f->length, f->chunk_size);
+	int err = 0;
+
+	if (length) {
+		err = forget_chunks(f, first, end);
+	} else {
+		while (f->dirty_count)
+			dirty_drop(f, f->dirty[0]);
+		memset(f->mac, 0, sizeof(f->mac));
+	}
+	if (!err && holes_remove(&f->holes, first, UINT64_MAX - first))
+		err = fail(ENOMEM, "out of memory");
+	if (err)
+		return err;
+	head_drop(f);
+	f->length = length;
+	f->changed = true;
+	f->content_changed = true;
+	return 0;
+}
+
+int file_shrink(struct chaosimg_file *f, uint64_t length)
+{
+	uint64_t tail = length / f->chunk_size;
+	uint32_t rest = length % f->chunk_size;
+	struct dirty *d;
+	int err;
+
+	/* The last chunk gets a shorter record. */
+	if (rest && !holes_has(&f->holes, tail)) {
+		err = dirty_make(f, tail, false, &d);
+		if (err)
+			return err;
+		memset(d->data + rest, 0, f->chunk_size - rest);
+	}
+	return file_cut(f, length);
+}
+
+int chaosimg_file_truncate(struct chaosimg_file *f, uint64_t length)
+{
+	int err = check_writable(f);
+
+	if (err)
+		return err;
+	if (length > length_max(f->chunk_size))
+		return fail(EFBIG, "the file would be too large");
+	pthread_rwlock_wrlock(&f->rw);
+	if (f->failed) {
+		err = fail(EIO, "an earlier write failed; open the file again");
+	} else if (length >= f->length) {
+		err = file_grow(f, length);
+	} else {
+		err = file_shrink(f, length);
+		if (!err)
+			err = commit(f, 0);
+		/* Nothing is left that a power cut could take. */
+		if (!err && !length)
+			f->durable = false;
+	}
+	pthread_rwlock_unlock(&f->rw);
+	return err;
+}
+
+/* --- flush and sync --- */
+
+int chaosimg_file_flush(struct chaosimg_file *f)
+{
+	int err = 0;
+
+	if (!f->writable)
+		return 0;
+	pthread_rwlock_wrlock(&f->rw);
+	err = commit(f, COMMIT_SEAL);
+	pthread_rwlock_unlock(&f->rw);
+	return err;
+}
+
+int chaosimg_file_sync(struct chaosimg_file *f)
+{
+	int err = 0;
+
+	if (!f->writable)
+		return 0;
+	pthread_rwlock_wrlock(&f->rw);
+	err = commit(f, COMMIT_SYNC);
+	/* From now on it may be durable, whether the sync succeeds or not. */
+	if (!err)
+		f->durable = true;
+	pthread_rwlock_unlock(&f->rw);
+	return err ? err : data_sync(f);
+}
+
+/* --- fallocate and lseek --- */
+
+static int zero_part(struct chaosimg_file *f, uint64_t from, uint64_t to)
+{
+	uint64_t k = from / f->chunk_size;
+	struct dirty *d;
+	int err;
+
+	if (from >= to || holes_has(&f->holes, k))
+		return 0;
+	err = dirty_make(f, k, false, &d);
+	if (err)
+		return err;
+	memset(d->data + from % f->chunk_size, 0, to - from);
+	if (!k)
+		head_drop(f);
+	f->changed = true;
+	f->content_changed = true;
+	return 0;
+}
+
+/* Make a range of the file read as zeros, whole chunks of it as holes. */
+static int zero_range(struct chaosimg_file *f, uint64_t from, uint64_t to)
+{
+	uint64_t first, end;
+	int err;
+
+	if (to > f->length)
+		to = f->length;
+	if (from >= to)
+		return 0;
+	first = chunk_count(from, f->chunk_size);
+	end = to == f->length ? chunk_count(to, f->chunk_size) :
+				to / f->chunk_size;
+	if (first > end || first * f->chunk_size >= to)
+		return zero_part(f, from, to);
+	err = zero_part(f, from, first * f->chunk_size);
+	if (!err && end * f->chunk_size < to)
+		err = zero_part(f, end * f->chunk_size, to);
+	if (!err)
+		err = forget_chunks(f, first, end);
+	if (err)
+		return err;
+	if (!first && end)
+		head_drop(f);
+	if (holes_add(&f->holes, first, end - first))
+		return fail(ENOMEM, "out of memory");
+	f->changed = true;
+	f->content_changed = true;
+	err = commit(f, 0);
+	/* What no snapshot relies on any more can be given back. */
+	if (!err && f->durable)
+		err = data_sync(f);
+	if (!err && end > first)
+		fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			  (off_t)(f->base + record_at(f->chunk_size, first)),
+			  (off_t)(record_at(f->chunk_size, end) -
+				  record_at(f->chunk_size, first)));
+	return err;
+}
+
+static int reserve_space(struct chaosimg_file *f, uint64_t from, uint64_t to)
+{
+	uint64_t start = record_at(f->chunk_size, from / f->chunk_size);
+	uint64_t end = record_at(f->chunk_size, chunk_count(to, f->chunk_size));
+
+	if (fallocate(f->fd, FALLOC_FL_KEEP_SIZE, (off_t)(f->base + start),
+		      (off_t)(end - start)))
+		return fail_errno("fallocate");
+	return 0;
+}
+
+int chaosimg_file_allocate(struct chaosimg_file *f, int mode, uint64_t off,
+			   uint64_t len)
+{
+	bool keep = mode & FALLOC_FL_KEEP_SIZE;
+	int err = check_writable(f);
+
+	if (err)
+		return err;
+	if (!len)
+		return fail(EINVAL, "an empty range");
+	if (off > length_max(f->chunk_size) ||
+	    len > length_max(f->chunk_size) - off)
+		return fail(EFBIG, "the file would be too large");
+	pthread_rwlock_wrlock(&f->rw);
+	if (f->failed)
+		err = fail(EIO, "an earlier write failed; open the file again");
+	else if (mode == (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE) ||
+		 (mode & ~FALLOC_FL_KEEP_SIZE) == FALLOC_FL_ZERO_RANGE)
+		err = zero_range(f, off, off + len);
+	else if (!mode || mode == FALLOC_FL_KEEP_SIZE)
+		err = reserve_space(f, off, off + len);
+	else
+		err = fail(EOPNOTSUPP, "fallocate mode %#x", mode);
+	if (!err && !keep)
+		err = file_grow(f, off + len);
+	pthread_rwlock_unlock(&f->rw);
+	return err;
+}
+
+int64_t chaosimg_file_seek(struct chaosimg_file *f, uint64_t off, int whence)
+{
+	uint32_t size = f->chunk_size;
+	uint64_t k = off / size;
+	const struct hole *h;
+	int64_t pos;
+
+	if (whence != SEEK_DATA && whence != SEEK_HOLE)
+		return fail(EINVAL, "lseek: unknown whence");
+	pthread_mutex_lock(&f->lock);
+	h = holes_next(&f->holes, k);
+	if (off >= f->length)
+		pos = -ENXIO;
+	else if (whence == SEEK_HOLE)
+		pos = !h ? (int64_t)f->length :
+		      h->start <= k ? (int64_t)off : (int64_t)(h->start * size);
+	else
+		pos = h && h->start <= k ?
+			      (int64_t)((h->start + h->count) * size) :
+			      (int64_t)off;
+	if (pos >= (int64_t)f->length)
+		pos = whence == SEEK_DATA ? -ENXIO : (int64_t)f->length;
+	pthread_mutex_unlock(&f->lock);
+	return pos;
+}
+
+/* --- what sealing and fsck look at --- */
+
+static ssize_t dicom_read(void *ctx, void *buf, size_t len, uint64_t off)
+{
+	struct chaosimg_file *f = ctx;
+	uint8_t *out = buf;
+	size_t done = 0;
+
+	if (off >= f->length)
+		return 0;
+	if (len > f->length - off)
+		len = f->length - off;
+	while (done < len) {
+		uint64_t k = (off + done) / f->chunk_size;
+		uint32_t from = (off + done) % f->chunk_size;
+		size_t n = f->chunk_size - from;
+		int err;
+
+		if (n > len - done)
+			n = len - done;
+		err = chunk_read(f, k, from, n, out + done);
+		if (err)
+			return err;
+		done += n;
+	}
+	return len;
+}
+
+int file_classify(struct chaosimg_file *f, struct dicom_summary *d)
+{
+	struct dicom_source src = {
+		.read = dicom_read, .ctx = f, .length = f->length
+	};
+	struct dicom_info info;
+	int ret = dicom_parse(&src, &info);
+
+	memset(d, 0, sizeof(*d));
+	/* A damaged chunk must not keep the rest of the file from being sealed. */
+	if (ret <= 0)
+		return 0;
+	d->present = true;
+	memcpy(d->modality, info.modality, sizeof(d->modality));
+	memcpy(d->transfer_syntax, info.transfer_syntax,
+	       sizeof(d->transfer_syntax));
+	d->segments = info.segments;
+	for (uint32_t i = 0; i < info.segments; i++)
+		d->segment[i] = info.segment[i].length << 2 |
+				info.segment[i].compartment;
+	return 0;
+}
+
+int chaosimg_file_verify(struct chaosimg_file *f)
+{
+	uint8_t mac[16] = { 0 }, *buf = malloc(f->chunk_size);
+	uint64_t chunks;
+	int err = 0;
+
+	if (!buf)
+		return fail(ENOMEM, "out of memory");
+	pthread_rwlock_wrlock(&f->rw);
+	chunks = chunk_count(f->length, f->chunk_size);
+	for (uint64_t k = 0; !err && k < chunks; k++) {
+		uint32_t len = chunk_len(f->length, f->chunk_size, k);
+		struct dirty *d = dirty_find(f, k);
+
+		if (holes_has(&f->holes, k) || (d && !d->stored_len))
+			continue;
+		if (!d)
+			err = chunk_read(f, k, 0, len, buf);
+		if (!err)
+			err = chunk_forget(f, k, d ? d->stored_len : len, mac);
+	}
+	if (!err && memcmp(mac, f->mac, sizeof(mac)))
+		err = fail(EIO, "a chunk is older than the header: put back from a copy");
+	pthread_rwlock_unlock(&f->rw);
+	free(buf);
+	return err;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A stored file's header: two slots, each a complete snapshot of the file. */
+#ifndef CHAOSIMG_HEADER_H
+#define CHAOSIMG_HEADER_H
+
+#include "archive.h"
+#include "holes.h"
+#include "record.h"
+
+enum {
+	HEADER_SLOT = 2048,
+	HEADER_SLOTS = 2,
+	HEADER_SIZE = HEADER_SLOT * HEADER_SLOTS,
+	HEADER_HOLES = 32,
+	HEADER_VERSION = 1,
+};
+
+/**
+ * struct journal - records at the end of the stored file that are to replace
+ * those in their places
+ * @offset: from the stored file's beginning
+ * @length: in bytes, 0 if there is none
+ * @count: of entries
+ * @mac: the incremental MAC over the entries
+ */
+struct journal {
+	uint64_t offset;
+	uint64_t length;
+	uint32_t count;
+	uint8_t mac[16];
+};
+
+/** struct dicom_summary - what sealing found, packed */
+struct dicom_summary {
+	bool present;
+	char modality[17];
+	char transfer_syntax[65];
+	uint32_t segments;
+	uint64_t segment[CHAOSIMG_SEGMENTS_MAX]; /* length << 2 | compartment */
+};
+
+/**
+ * struct header - what one slot holds
+ * @generation: counts header writes; the valid slot with the higher one holds
+ * @sealed: the stored file's size must be exactly what @length calls for
+ * @mac: incremental MAC over (chunk, tag) of every record of the snapshot
+ */
+struct header {
+	uint64_t generation;
+	uint8_t file_id[CHAOSIMG_ID_SIZE];
+	uint8_t keyset_id[CHAOSIMG_ID_SIZE];
+	uint32_t chunk_size;
+	bool sealed;
+	uint64_t length;
+	uint8_t mac[16];
+	struct journal journal;
+	uint32_t bindings;
+	uint8_t binding[CHAOSIMG_BINDINGS_MAX][CHAOSIMG_BINDING_SIZE];
+	uint32_t holes;
+	struct hole hole[HEADER_HOLES];
+	struct dicom_summary dicom;
+};
+
+/** header_pack() - make a slot, under a fresh nonce */
+int header_pack(const struct header *h, const struct file_keys *k,
+		uint8_t slot[HEADER_SLOT]);
+
+/**
+ * header_peek() - read a slot's plain part: which keys it needs
+ * Return: 0; -EIO if it is no header or damaged; -EPROTONOSUPPORT.
+ */
+int header_peek(const uint8_t slot[HEADER_SLOT], struct header *h);
+
+/**
+ * header_unpack() - authenticate and read a slot
+ * @slot: clobbered
+ * Return: 0 or -EIO.
+ */
+int header_unpack(uint8_t slot[HEADER_SLOT], const struct file_keys *k,
+		  struct header *h);
+
+/** header_bound() - may the file stand under this name? */
+bool header_bound(const struct header *h,
+		  const uint8_t binding[CHAOSIMG_BINDING_SIZE]);
+
+#endif

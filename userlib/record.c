@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Records: how one chunk of plaintext is stored. */
+#include <errno.h>
+#include <string.h>
+
+#include <openssl/crypto.h>
+#include <xxhash.h>
+
+#include "bytes.h"
+#include "error.h"
+#include "record.h"
+
+enum {
+	KIND_DATA = 0,
+	KIND_ZERO = 1,
+
+	PREFIX_COMPARTMENT = 0,
+	PREFIX_KIND = 1,
+	PREFIX_NONCE = 4,
+
+	AAD_SIZE = 32,
+};
+
+static int derive(const uint8_t *key, const char *label,
+		  const uint8_t file_id[CHAOSIMG_ID_SIZE], uint8_t out[64])
+{
+	uint8_t info[64];
+	size_t n = strlen(label);
+
+	memcpy(info, label, n);
+	memcpy(info + n, file_id, CHAOSIMG_ID_SIZE);
+	return hkdf_expand(key, info, n + CHAOSIMG_ID_SIZE, out, 64);
+}
+
+int file_keys_new(const struct chaosimg_archive *a, const struct keyset *ks,
+		  const uint8_t file_id[CHAOSIMG_ID_SIZE],
+		  struct file_keys **out)
+{
+	uint8_t okm[64];
+	struct file_keys *k = secret_alloc(sizeof(*k));
+	int err;
+
+	if (!k)
+		return fail(ENOMEM, "out of locked memory for file keys");
+	err = derive(ks->key[KEY_STRUCTURE], "chaosimg header v1", file_id, okm);
+	if (err)
+		goto out;
+	gcm_key_init(&k->header, okm);
+	gcm_key_init(&k->mac, okm + 32);
+	err = derive(ks->key[KEY_IDENTITY], "chaosimg record v1", file_id, okm);
+	if (err)
+		goto out;
+	gcm_key_init(&k->record, okm + 32);
+	err = inner_key_new(a->inner, okm, &k->inner);
+out:
+	OPENSSL_cleanse(okm, sizeof(okm));
+	if (err)
+		file_keys_free(k);
+	else
+		*out = k;
+	return err;
+}
+
+void file_keys_free(struct file_keys *k)
+{
+	if (!k)
+		return;
+	inner_key_free(k->inner);
+	secret_free(k);
+}
+
+static void make_aad(uint8_t aad[AAD_SIZE],
+		     const uint8_t file_id[CHAOSIMG_ID_SIZE], uint64_t chunk,
+		     const uint8_t *prefix, size_t len)
+{
+	memcpy(aad, file_id, CHAOSIMG_ID_SIZE);
+	put_le64(aad + 16, chunk);
+	memcpy(aad + 24, prefix, 4);
+	put_le32(aad + 28, (uint32_t)len);
+}
+
+static void make_iv(uint8_t iv[CHAOSIMG_IV_SIZE], const uint8_t *prefix,
+		    uint64_t chunk)
+{
+	memset(iv, 0, CHAOSIMG_IV_SIZE);
+	memcpy(iv, prefix + PREFIX_NONCE, GCM_NONCE_SIZE);
+	put_le64(iv + 16, chunk);
+}
+
+static int start(uint8_t *rec, int kind)
+{
+	memset(rec, 0, RECORD_PREFIX);
+	rec[PREFIX_COMPARTMENT] = CHAOSIMG_IDENTITY;
+	rec[PREFIX_KIND] = kind;
+	return random_bytes(rec + PREFIX_NONCE, GCM_NONCE_SIZE);
+}
+
+static void put_checksum(uint8_t *rec, size_t covered)
+{
+	put_le64(rec + covered, XXH3_64bits(rec, covered));
+}
+
+int record_seal(const struct file_keys *k,
+		const uint8_t file_id[CHAOSIMG_ID_SIZE], uint64_t chunk,
+		const uint8_t *data, size_t len, uint8_t *rec)
+{
+	static const uint8_t zeros[RECORD_HEAD];
+	uint8_t iv[CHAOSIMG_IV_SIZE], aad[AAD_SIZE];
+	uint8_t *body = rec + RECORD_PREFIX;
+	int err;
+
+	err = start(rec, KIND_DATA);
+	if (err)
+		return err;
+	make_iv(iv, rec, chunk);
+	make_aad(aad, file_id, chunk, rec, len);
+	err = inner_encrypt(k->inner, iv, body, zeros, data, len);
+	if (!err)
+		err = gcm_encrypt(&k->record, rec + PREFIX_NONCE, aad,
+				  sizeof(aad), body, RECORD_HEAD + len,
+				  body + RECORD_HEAD + len);
+	if (!err)
+		put_checksum(rec, record_size(len) - RECORD_CHECKSUM);
+	return err;
+}
+
+int record_seal_zero(const struct file_keys *k,
+		     const uint8_t file_id[CHAOSIMG_ID_SIZE], uint64_t chunk,
+		     size_t len, uint8_t rec[RECORD_ZERO_SIZE])
+{
+	uint8_t aad[AAD_SIZE];
+	int err;
+
+	err = start(rec, KIND_ZERO);
+	if (err)
+		return err;
+	make_aad(aad, file_id, chunk, rec, len);
+	err = gcm_encrypt(&k->record, rec + PREFIX_NONCE, aad, sizeof(aad),
+			  rec + RECORD_PREFIX, 0, rec + RECORD_PREFIX);
+	if (!err)
+		put_checksum(rec, RECORD_ZERO_SIZE - RECORD_CHECKSUM);
+	return err;
+}
+
+static int bad(uint64_t chunk, const char *why)
+{
+	return fail(EIO, "chunk %llu: %s", (unsigned long long)chunk, why);
+}
+
+/* The checksum says whether the storage or something else is at fault. */
+static const char *diagnose(bool checksum_good)
+{
+	return checksum_good ?
+		       "authentication failed (checksum good: tampered with or misplaced)" :
+		       "authentication failed (checksum bad: damaged on the disk)";
+}
+
+static bool checksum_good(const uint8_t *rec, size_t covered)
+{
+	return XXH3_64bits(rec, covered) == get_le64(rec + covered);
+}
+
+/*
+ * GCM decrypts in place and so destroys what the checksum covers. Encrypting
+ * again is the exact inverse, and only needed on this path.
+ */
+static bool checksum_after_failure(const struct file_keys *k,
+				   const uint8_t *aad, uint8_t *rec, size_t len)
+{
+	uint8_t *body = rec + RECORD_PREFIX;
+	uint8_t tag[GCM_TAG_SIZE];
+
+	if (gcm_encrypt(&k->record, rec + PREFIX_NONCE, aad, AAD_SIZE, body,
+			RECORD_HEAD + len, tag))
+		return false;
+	return checksum_good(rec, record_size(len) - RECORD_CHECKSUM);
+}
+
+static int open_zero(const struct file_keys *k, const uint8_t *aad,
+		     uint64_t chunk, uint8_t *rec, size_t len, uint8_t *data)
+{
+	uint8_t none[1];
+
+	if (gcm_decrypt(&k->record, rec + PREFIX_NONCE, aad, AAD_SIZE, none, 0,
+			rec + RECORD_PREFIX))
+		return bad(chunk,
+			   diagnose(checksum_good(rec, RECORD_ZERO_SIZE -
+						       RECORD_CHECKSUM)));
+	memset(data ? data : rec + RECORD_PREFIX + RECORD_HEAD, 0, len);
+	return 0;
+}
+
+int record_open(const struct file_keys *k,
+		const uint8_t file_id[CHAOSIMG_ID_SIZE], uint64_t chunk,
+		uint8_t *rec, size_t len, uint8_t *data)
+{
+	static const uint8_t zeros[RECORD_HEAD];
+	uint8_t iv[CHAOSIMG_IV_SIZE], aad[AAD_SIZE], head[RECORD_HEAD];
+	uint8_t *body = rec + RECORD_PREFIX;
+
+	if (rec[PREFIX_COMPARTMENT] != CHAOSIMG_IDENTITY)
+		return bad(chunk, "damaged: unknown compartment");
+	make_aad(aad, file_id, chunk, rec, len);
+	if (rec[PREFIX_KIND] == KIND_ZERO)
+		return open_zero(k, aad, chunk, rec, len, data);
+	if (gcm_decrypt(&k->record, rec + PREFIX_NONCE, aad, sizeof(aad), body,
+			RECORD_HEAD + len, body + RECORD_HEAD + len))
+		return bad(chunk, diagnose(checksum_after_failure(k, aad, rec,
+								  len)));
+	make_iv(iv, rec, chunk);
+	if (!data)
+		data = body + RECORD_HEAD;
+	if (inner_decrypt(k->inner, iv, head, data, body, len))
+		return -EIO;
+	if (CRYPTO_memcmp(head, zeros, sizeof(zeros))) {
+		OPENSSL_cleanse(data, len);
+		return bad(chunk, "authentication failed in the inner layer");
+	}
+	return 0;
+}
+
+bool record_is_zero(const uint8_t prefix[RECORD_PREFIX])
+{
+	return prefix[PREFIX_KIND] == KIND_ZERO;
+}
+
+uint64_t record_tag_offset(const uint8_t prefix[RECORD_PREFIX], size_t len)
+{
+	if (record_is_zero(prefix))
+		return RECORD_PREFIX;
+	return RECORD_PREFIX + RECORD_HEAD + len;
+}
+
+int record_mac_xor(const struct file_keys *k, uint64_t chunk,
+		   const uint8_t tag[GCM_TAG_SIZE], uint8_t mac[16])
+{
+	uint8_t msg[32] = { 0 }, out[16];
+	int err;
+
+	put_le64(msg, chunk);
+	memcpy(msg + 16, tag, GCM_TAG_SIZE);
+	err = mac_two_blocks(&k->mac, msg, out);
+	if (err)
+		return err;
+	for (int i = 0; i < 16; i++)
+		mac[i] ^= out[i];
+	return 0;
+}
