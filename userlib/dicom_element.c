@@ -124,12 +124,12 @@ static bool is_capital(uint8_t c)
 	return c >= 'A' && c <= 'Z';
 }
 
+/* Zeros after the last element shall not pass for elements. */
 static bool tag_is_possible(uint32_t tag)
 {
 	uint32_t group = tag >> 16;
 
-	return group != 0xfffe && group != 0xffff && group > 1 &&
-	       !((group & 1) && group < 9);
+	return group > 0 && group < 0xfffe;
 }
 
 static int decode_explicit(struct dicom_reader *r, uint64_t off, uint64_t end,

@@ -77,9 +77,8 @@ int dicom_read_item(struct dicom_reader *r, uint64_t off, uint64_t end,
  * dicom_read_element() - the header of a data element
  * @end: as above
  * In explicit VR an element whose VR is not two capital letters is read as
- * implicit VR: some writers switch to it within a file. Tags that no data set
- * holds (groups 0, 1, 3, 5, 7, FFFE and FFFF) and VRs that do not exist are
- * broken.
+ * implicit VR: some writers switch to it within a file. Groups that no data
+ * set holds (0, FFFE and FFFF) and VRs that do not exist are broken.
  */
 int dicom_read_element(struct dicom_reader *r, uint64_t off, uint64_t end,
 		       struct dicom_syntax syntax, struct dicom_element *e);
