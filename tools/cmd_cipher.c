@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* chaosimg cipher: the raw cipher, for tests and interoperability. */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,23 +30,25 @@ static int list(void)
 	return DONE;
 }
 
-/* Two digits for each byte; the rest of the file may only be a newline. */
+/* The digits may end in a newline, and the file then ends. */
 static int read_key(const char *path, uint8_t key[CHAOSIMG_KEY_SIZE])
 {
-	char text[2 * CHAOSIMG_KEY_SIZE + 2];
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	ssize_t n;
+	char text[2 * CHAOSIMG_KEY_SIZE + 3];
+	FILE *f = fopen(path, "re");
+	size_t n;
 	bool good;
 
-	if (fd < 0)
+	if (!f)
 		return failed_errno(path);
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (n < 0)
+	setvbuf(f, NULL, _IONBF, 0);	/* no copy that is not wiped */
+	n = fread(text, 1, sizeof(text) - 1, f);
+	good = !ferror(f);
+	fclose(f);
+	if (!good)
 		return failed_errno(path);
-	text[n] = '\0';
 	if (n && text[n - 1] == '\n')
-		text[n - 1] = '\0';
+		n--;
+	text[n] = '\0';
 	good = hex_to_bytes(text, key, CHAOSIMG_KEY_SIZE);
 	explicit_bzero(text, sizeof(text));
 	return good ? DONE : failed("%s: not 64 hexadecimal digits", path);

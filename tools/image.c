@@ -2,6 +2,7 @@
 /* What chaosimg encrypt and chaosimg decrypt have in common. */
 #include <errno.h>
 #include <getopt.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -43,14 +44,16 @@ static bool is_early_error(int err)
 	       err == -EPROTONOSUPPORT;
 }
 
-static int explain(const struct image_args *args, int err, const char *out_name)
+static int explain(const struct image_args *args, int err, int in,
+		   const char *out_name)
 {
-	const char *name = is_output_error(err) ? out_name : args->in_name;
 	const char *so = "";
 
 	if (args->in_pieces && !is_early_error(err))
 		so = " (standard output is incomplete)";
-	return failed_library_so(name, err, so);
+	if (is_output_error(err))
+		return failed("%s: %s%s", out_name, strerror(-err), so);
+	return failed_library_fd(args->in_name, in, err, so);
 }
 
 int image_run(const struct image_args *args, image_fn *fn, int in, int out,
@@ -68,5 +71,5 @@ int image_run(const struct image_args *args, image_fn *fn, int in, int out,
 	err = fn(cred, in, out, progress_update);
 	progress_end();
 	chaosimg_credential_free(cred);
-	return err ? explain(args, err, out_name) : DONE;
+	return err ? explain(args, err, in, out_name) : DONE;
 }

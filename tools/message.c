@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "tool.h"
 
@@ -71,20 +73,45 @@ static bool names(const char *cause, const char *what)
 	return false;
 }
 
-int failed_library(const char *what, int err)
+/* The library may know an object by its full path: the user's name is enough. */
+static const char *without_path(const char *cause, const char *path)
 {
-	return failed_library_so(what, err, "");
+	size_t len = path ? strlen(path) : 0;
+
+	if (len && !strncmp(cause, path, len) && !strncmp(cause + len, ": ", 2))
+		return cause + len + 2;
+	return cause;
 }
 
-int failed_library_so(const char *what, int err, const char *so)
+static int report(const char *what, const char *path, int err, const char *so)
 {
-	const char *cause = chaosimg_errmsg();
+	const char *cause = without_path(chaosimg_errmsg(), path);
 
 	if (!*cause)
 		cause = strerror(-err);
 	if (names(cause, what))
 		return failed("%s%s", cause, so);
 	return failed("%s: %s%s", what, cause, so);
+}
+
+int failed_library(const char *what, int err)
+{
+	char *path = realpath(what, NULL);
+	int status = report(what, path, err, "");
+
+	free(path);
+	return status;
+}
+
+int failed_library_fd(const char *what, int fd, int err, const char *so)
+{
+	char link[40], path[4096];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, sizeof(path) - 1);
+	path[n < 0 ? 0 : n] = '\0';
+	return report(what, path, err, so);
 }
 
 int misused(const struct tool_command *cmd, const char *fmt, ...)

@@ -114,8 +114,11 @@ int failed_errno(const char *what);
  */
 int failed_library(const char *what, int err);
 
-/** failed_library_so() - the same; @so: what follows from it, at the end */
-int failed_library_so(const char *what, int err, const char *so);
+/**
+ * failed_library_fd() - the same for an open file
+ * @so: what follows from it, at the end
+ */
+int failed_library_fd(const char *what, int fd, int err, const char *so);
 
 /** misused() - wrong usage, with a hint. Return: MISUSED */
 int misused(const struct tool_command *cmd, const char *fmt, ...)
