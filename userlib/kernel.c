@@ -32,8 +32,11 @@ struct kernel_key {
 
 static int open_handle(struct kcapi_handle **handle)
 {
-	int err = kcapi_cipher_init(handle, "chaosimg", 0);
+	int err;
 
+	/* Its own messages on standard error are not a library's business. */
+	kcapi_set_verbosity(KCAPI_LOG_NONE);
+	err = kcapi_cipher_init(handle, "chaosimg", 0);
 	if (err)
 		return fail(ENOENT, "kernel: no chaosimg in the kernel crypto API (is chaosimg.ko loaded?)");
 	if (kcapi_cipher_ivsize(*handle) == CHAOSIMG_IV_SIZE)
