@@ -72,7 +72,7 @@ ssize_t name_siv_seal(const struct name_siv *s,
 	if (err)
 		return fail(-err, "cannot encrypt a name: %s", strerror(-err));
 	if (!siv_encrypt(s, context, out, out + NAME_SIV_SIZE, (int)size))
-		return fail(ENOMEM, "cannot encrypt a name: AES-256-SIV failed");
+		return fail(ENOMEM, "OpenSSL: AES-256-SIV failed");
 	return (ssize_t)(NAME_SIV_SIZE + size);
 }
 
