@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Regular files' contents. All handles of a file share one chaosimg_file,
+ * opened for writing whenever the archive is: the kernel's write-back cache
+ * reads where a program only writes, and what a crash left open is settled
+ * by whoever comes first.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fs.h"
+
+/* Not touching the access time is for the owner and root alone. */
+static int reopen_quietly(const struct inode *in, int flags)
+{
+	int fd = inode_reopen(in, flags | O_NOATIME);
+
+	return fd == -EPERM ? inode_reopen(in, flags) : fd;
+}
+
+/* Descriptor for the contents: for writing if it may be had. */
+static int reopen_contents(const struct inode *in, bool *writable)
+{
+	int fd;
+
+	*writable = false;
+	if (!fs.readonly) {
+		fd = reopen_quietly(in, O_RDWR);
+		*writable = fd >= 0;
+		if (fd != -EACCES && fd != -EROFS && fd != -EPERM)
+			return fd;
+	}
+	return reopen_quietly(in, O_RDONLY);
+}
+
+static int open_file(struct inode *in, const binding_t b,
+		     struct chaosimg_file **f, bool *writable)
+{
+	int fd = reopen_contents(in, writable);
+	int err;
+
+	if (fd < 0)
+		return fd;
+	err = chaosimg_file_open(fs.archive, fd, b,
+				 *writable ? CHAOSIMG_FILE_WRITE : 0, f);
+	return err ? log_damage(err, in->fd, NULL) : 0;
+}
+
+/* The kernel zero-fills what lies between its length and ours: not with us. */
+static int check_length(struct inode *in, struct chaosimg_file *f)
+{
+	uint64_t length = chaosimg_file_length(f);
+
+	if (length == in->size)
+		return 0;
+	if (fs.writeback)
+		inode_retire(in);
+	else
+		in->size = length;
+	return -ESTALE;
+}
+
+/* First use: no handle yet. */
+static int open_locked(struct inode *in, bool check)
+{
+	struct chaosimg_file *f;
+	bool writable;
+	int err;
+
+	if (in->stale || !in->binding_count)
+		return -ESTALE;
+	err = open_file(in, in->bindings[0], &f, &writable);
+	if (err)
+		return err;
+	if (check)
+		err = check_length(in, f);
+	if (err) {
+		chaosimg_file_close(f);
+		return err;
+	}
+	in->file = f;
+	in->writable = writable;
+	return 0;
+}
+
+int content_open(struct inode *in, bool write)
+{
+	bool denied;
+	int err = 0;
+
+	if (write && fs.readonly)
+		return -EROFS;
+	pthread_mutex_lock(&in->lock);
+	if (!in->file)
+		err = open_locked(in, true);
+	if (!err)
+		in->handles++;
+	denied = !err && write && !in->writable;
+	pthread_mutex_unlock(&in->lock);
+	if (!denied)
+		return err;
+	content_close(in);
+	return -EACCES;
+}
+
+void content_adopt(struct inode *in, struct chaosimg_file *f)
+{
+	pthread_mutex_lock(&in->lock);
+	in->file = f;
+	in->handles = 1;
+	in->writable = true;
+	in->size = 0;
+	pthread_mutex_unlock(&in->lock);
+}
+
+/* The stored mtime as the user shall see it; needs in->lock. */
+static void restore_mtime(struct inode *in)
+{
+	const struct timespec tv[2] = { { .tv_nsec = UTIME_OMIT }, in->mtime };
+
+	if (in->mtime_known)
+		utimensat(in->fd, "", tv, AT_EMPTY_PATH);
+}
+
+/* Before the library writes for its own purposes. */
+static void pin_mtime(struct inode *in)
+{
+	struct stat st;
+
+	pthread_mutex_lock(&in->lock);
+	if (!in->mtime_known && !fstatat(in->fd, "", &st, AT_EMPTY_PATH)) {
+		in->mtime = st.st_mtim;
+		in->mtime_known = true;
+	}
+	pthread_mutex_unlock(&in->lock);
+}
+
+static void unpin_mtime(struct inode *in)
+{
+	pthread_mutex_lock(&in->lock);
+	restore_mtime(in);
+	pthread_mutex_unlock(&in->lock);
+}
+
+int content_close(struct inode *in)
+{
+	struct stat st;
+	int err = 0;
+
+	pthread_mutex_lock(&in->lock);
+	if (--in->handles) {
+		pthread_mutex_unlock(&in->lock);
+		return 0;
+	}
+	in->size = chaosimg_file_length(in->file);
+	err = chaosimg_file_close(in->file);
+	if (err)
+		log_damage(err, in->fd, NULL);
+	in->file = NULL;
+	restore_mtime(in);
+	in->mtime_known = false;
+	if (!fstatat(in->fd, "", &st, AT_EMPTY_PATH))
+		in->stored = st.st_size;
+	pthread_mutex_unlock(&in->lock);
+	return err;
+}
+
+/* With write-back the kernel keeps the mtime, and says what it is. */
+void content_changed(struct inode *in)
+{
+	if (fs.writeback)
+		return;
+	pthread_mutex_lock(&in->lock);
+	clock_gettime(CLOCK_REALTIME_COARSE, &in->mtime);
+	in->mtime_known = true;
+	pthread_mutex_unlock(&in->lock);
+}
+
+int content_flush(struct inode *in)
+{
+	int err = chaosimg_file_flush(in->file);
+
+	unpin_mtime(in);
+	return err ? log_damage(err, in->fd, NULL) : 0;
+}
+
+int content_sync(struct inode *in)
+{
+	int err = chaosimg_file_sync(in->file);
+
+	unpin_mtime(in);
+	return err ? log_damage(err, in->fd, NULL) : 0;
+}
+
+int content_truncate(struct inode *in, uint64_t length)
+{
+	int err = content_open(in, true), later;
+
+	if (err)
+		return err;
+	err = chaosimg_file_truncate(in->file, length);
+	if (err)
+		log_damage(err, in->fd, NULL);
+	else
+		content_changed(in);
+	later = content_close(in);
+	return err ? err : later;
+}
+
+int content_set_times(struct inode *in, const struct timespec tv[2])
+{
+	struct stat st;
+
+	if (utimensat(in->fd, "", tv, AT_EMPTY_PATH))
+		return -errno;
+	if (!inode_is_reg(in) || tv[1].tv_nsec == UTIME_OMIT)
+		return 0;
+	pthread_mutex_lock(&in->lock);
+	in->mtime_known = false;
+	if (in->file && !fstatat(in->fd, "", &st, AT_EMPTY_PATH)) {
+		in->mtime = st.st_mtim;
+		in->mtime_known = true;
+	}
+	pthread_mutex_unlock(&in->lock);
+	return 0;
+}
+
+/* --- the names under which a file may stand ------------------------------- */
+
+static bool has_binding(const struct inode *in, const binding_t b)
+{
+	unsigned int i;
+
+	for (i = 0; i < in->binding_count; i++)
+		if (!memcmp(in->bindings[i], b, sizeof(binding_t)))
+			return true;
+	return false;
+}
+
+static int add_binding(struct inode *in, const binding_t b)
+{
+	binding_t *more;
+
+	if (has_binding(in, b))
+		return 0;
+	more = realloc(in->bindings,
+		       (in->binding_count + 1) * sizeof(binding_t));
+	if (!more)
+		return -ENOMEM;
+	in->bindings = more;
+	memcpy(more[in->binding_count++], b, sizeof(binding_t));
+	return 0;
+}
+
+static void remove_binding(struct inode *in, const binding_t b)
+{
+	unsigned int i;
+
+	for (i = 0; i < in->binding_count; i++) {
+		if (memcmp(in->bindings[i], b, sizeof(binding_t)))
+			continue;
+		memmove(in->bindings[i], in->bindings[--in->binding_count],
+			sizeof(binding_t));
+		return;
+	}
+}
+
+/* A second name: the header must allow it, and the name known so far. */
+static int check_second(struct inode *in, const binding_t b)
+{
+	struct chaosimg_file *f = in->file;
+	bool writable;
+	int err = 0;
+
+	if (!f)
+		err = open_file(in, NULL, &f, &writable);
+	if (err)
+		return err;
+	if (!chaosimg_file_bound(f, b)) {
+		log_cause(in->fd, NULL, "stands under a name that is not its own");
+		err = -EIO;
+	} else if (in->binding_count &&
+		   !chaosimg_file_bound(f, in->bindings[0])) {
+		inode_retire(in);
+		err = -ESTALE;
+	}
+	if (!in->file)
+		chaosimg_file_close(f);
+	return err ? err : add_binding(in, b);
+}
+
+int content_check_binding(struct inode *in, const binding_t b)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&in->lock);
+	if (!in->bindings)
+		err = add_binding(in, b);
+	else if (!has_binding(in, b))
+		err = check_second(in, b);
+	pthread_mutex_unlock(&in->lock);
+	return err;
+}
+
+int content_bind(struct inode *in, const binding_t b)
+{
+	int err = content_open(in, true), later;
+
+	if (err)
+		return err;
+	pin_mtime(in);
+	err = chaosimg_file_bind(in->file, b);
+	unpin_mtime(in);
+	if (!err) {
+		pthread_mutex_lock(&in->lock);
+		err = add_binding(in, b);
+		pthread_mutex_unlock(&in->lock);
+	} else {
+		log_damage(err, in->fd, NULL);
+	}
+	later = content_close(in);
+	return err ? err : later;
+}
+
+void content_unbind(struct inode *in, const binding_t b)
+{
+	if (!content_open(in, true)) {
+		pin_mtime(in);
+		chaosimg_file_unbind(in->file, b);
+		unpin_mtime(in);
+		content_close(in);
+	}
+	content_forget_binding(in, b);
+}
+
+void content_forget_binding(struct inode *in, const binding_t b)
+{
+	pthread_mutex_lock(&in->lock);
+	remove_binding(in, b);
+	pthread_mutex_unlock(&in->lock);
+}

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Listing directories. Offsets are the stored directory's own, so a huge one
+ * streams through, however large it is.
+ */
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fs.h"
+
+/**
+ * struct listing - an open directory
+ * @pos: offset after the entry that was given last
+ * @pending: read, but not given yet
+ */
+struct listing {
+	pthread_mutex_t lock;
+	struct inode *dir;
+	DIR *dp;
+	off_t pos;
+	const struct dirent *pending;
+};
+
+/**
+ * struct answer - the entries that go to the kernel in one reply
+ */
+struct answer {
+	fuse_req_t req;
+	bool plus;
+	char *buf;
+	size_t size;
+	size_t used;
+};
+
+static struct listing *listing_of(const struct fuse_file_info *fi)
+{
+	return (struct listing *)(uintptr_t)fi->fh;
+}
+
+static int listing_open(struct inode *dir, struct listing **out)
+{
+	uint8_t id[CHAOSIMG_ID_SIZE];
+	struct listing *l;
+	int err = dir_id(dir, id), fd;
+
+	if (err)
+		return err;
+	fd = inode_reopen(dir, O_RDONLY | O_DIRECTORY);
+	if (fd < 0)
+		return fd;
+	l = calloc(1, sizeof(*l));
+	if (l)
+		l->dp = fdopendir(fd);
+	if (!l || !l->dp) {
+		free(l);
+		close(fd);
+		return -ENOMEM;
+	}
+	pthread_mutex_init(&l->lock, NULL);
+	l->dir = dir;
+	*out = l;
+	return 0;
+}
+
+static void listing_close(struct listing *l)
+{
+	closedir(l->dp);
+	pthread_mutex_destroy(&l->lock);
+	free(l);
+}
+
+void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct listing *l;
+	int err = listing_open(inode_of(ino), &l);
+
+	if (err) {
+		fuse_reply_err(req, -err);
+		return;
+	}
+	fi->fh = (uintptr_t)l;
+	fi->cache_readdir = !fs.readonly;
+	fi->keep_cache = !fs.readonly;
+	if (fuse_reply_open(req, fi) == -ENOENT)
+		listing_close(l);
+}
+
+void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)ino;
+	listing_close(listing_of(fi));
+	fuse_reply_err(req, 0);
+}
+
+/* Room for an entry of this name, without looking anything up yet. */
+static bool fits(const struct answer *a, const char *name)
+{
+	size_t n = a->plus ?
+		   fuse_add_direntry_plus(a->req, NULL, 0, name, NULL, 0) :
+		   fuse_add_direntry(a->req, NULL, 0, name, NULL, 0);
+
+	return n <= a->size - a->used;
+}
+
+static void add(struct answer *a, const char *name, off_t next,
+		const struct fuse_entry_param *e)
+{
+	char *p = a->buf + a->used;
+	size_t left = a->size - a->used;
+
+	a->used += a->plus ?
+		   fuse_add_direntry_plus(a->req, p, left, name, e, next) :
+		   fuse_add_direntry(a->req, p, left, name, &e->attr, next);
+}
+
+/* Attributes too, for the kernel to keep; without them if they cannot be had. */
+static int look_up(struct listing *l, const struct dirent *d, const binding_t b,
+		   struct fuse_entry_param *e)
+{
+	struct inode *in;
+	int err = entry_find(l->dir, d->d_name, b, &in);
+
+	if (err)
+		return err;
+	err = entry_fill(in, e);
+	if (err)
+		inode_put(in, 1);
+	return err;
+}
+
+static void plain_entry(const struct dirent *d, struct fuse_entry_param *e)
+{
+	memset(e, 0, sizeof(*e));
+	e->attr.st_ino = d->d_ino;
+	e->attr.st_mode = DTTOIF(d->d_type);
+}
+
+/* Return: false if there is no room for it. */
+static bool give(struct listing *l, const struct dirent *d, struct answer *a)
+{
+	char name[CHAOSIMG_NAME_MAX + 1];
+	struct fuse_entry_param e;
+	binding_t b;
+	int err;
+
+	plain_entry(d, &e);
+	if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, "..")) {
+		if (fits(a, d->d_name))
+			add(a, d->d_name, d->d_off, &e);
+		else
+			return false;
+		return true;
+	}
+	err = chaosimg_name_decrypt(fs.archive, l->dir->id, dirfd(l->dp),
+				    d->d_name, name, b);
+	if (err) {
+		log_damage(err, l->dir->fd, d->d_name);
+		return true;
+	}
+	if (!fits(a, name))
+		return false;
+	err = a->plus ? look_up(l, d, b, &e) : 0;
+	if (err == -ENOENT)
+		return true;
+	if (err)
+		plain_entry(d, &e);
+	add(a, name, d->d_off, &e);
+	return true;
+}
+
+static int fill(struct listing *l, off_t off, struct answer *a)
+{
+	if (off != l->pos) {
+		seekdir(l->dp, off);
+		l->pending = NULL;
+		l->pos = off;
+	}
+	for (;;) {
+		errno = 0;
+		if (!l->pending)
+			l->pending = readdir(l->dp);
+		if (!l->pending)
+			return a->used ? 0 : -errno;
+		if (!give(l, l->pending, a))
+			return 0;
+		l->pos = l->pending->d_off;
+		l->pending = NULL;
+	}
+}
+
+static void list(fuse_req_t req, size_t size, off_t off,
+		 struct fuse_file_info *fi, bool plus)
+{
+	struct answer a = { req, plus, thread_buffer(size), size, 0 };
+	struct listing *l = listing_of(fi);
+	int err;
+
+	if (!a.buf) {
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	pthread_mutex_lock(&l->lock);
+	err = fill(l, off, &a);
+	pthread_mutex_unlock(&l->lock);
+	if (err)
+		fuse_reply_err(req, -err);
+	else
+		fuse_reply_buf(req, a.buf, a.used);
+}
+
+void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		struct fuse_file_info *fi)
+{
+	(void)ino;
+	list(req, size, off, fi, false);
+}
+
+void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		    struct fuse_file_info *fi)
+{
+	(void)ino;
+	list(req, size, off, fi, true);
+}
+
+void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync,
+		 struct fuse_file_info *fi)
+{
+	int err = dirs_sync();
+
+	(void)ino;
+	(void)datasync;
+	if (!err && fsync(dirfd(listing_of(fi)->dp)))
+		err = -errno;
+	fuse_reply_err(req, -err);
+}

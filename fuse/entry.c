@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Entries of directories: from a name to what is stored, and what the
+ * operations that add and remove entries have in common.
+ */
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "fs.h"
+
+int dir_id(struct inode *dir, uint8_t id[CHAOSIMG_ID_SIZE])
+{
+	int err = 0;
+
+	if (!inode_is_dir(dir))
+		return -ENOTDIR;
+	pthread_mutex_lock(&dir->lock);
+	if (!dir->id_known) {
+		err = chaosimg_dir_load(fs.archive, dir->fd,
+					dir == &fs.top ? NULL : &dir->place,
+					dir->id);
+		dir->id_known = !err;
+	}
+	if (!err)
+		memcpy(id, dir->id, CHAOSIMG_ID_SIZE);
+	pthread_mutex_unlock(&dir->lock);
+	return err ? log_damage(err, dir->fd, NULL) : 0;
+}
+
+int entry_resolve(struct inode *dir, const char *name,
+		  struct chaosimg_stored_name *sn)
+{
+	uint8_t id[CHAOSIMG_ID_SIZE];
+	int err = dir_id(dir, id);
+
+	return err ? err : chaosimg_name_encrypt(fs.archive, id, name, sn);
+}
+
+/* The id is known: the name was made with it. */
+void entry_place(const struct inode *dir, const struct chaosimg_stored_name *sn,
+		 struct chaosimg_place *place)
+{
+	memcpy(place->parent, dir->id, sizeof(place->parent));
+	memcpy(place->binding, sn->binding, sizeof(place->binding));
+}
+
+/* A directory found again at another place than before: is it at home there? */
+static int check_place(struct inode *in, const struct chaosimg_place *place)
+{
+	uint8_t id[CHAOSIMG_ID_SIZE];
+	int err = 0;
+
+	pthread_mutex_lock(&in->lock);
+	if (memcmp(&in->place, place, sizeof(*place))) {
+		err = chaosimg_dir_load(fs.archive, in->fd, place, id);
+		if (!err && in->id_known && memcmp(id, in->id, sizeof(id)))
+			err = -ESTALE;
+		if (!err)
+			in->place = *place;
+	}
+	pthread_mutex_unlock(&in->lock);
+	return err ? log_damage(err, in->fd, NULL) : 0;
+}
+
+static int check_found(struct inode *dir, struct inode *in, const binding_t b,
+		       bool fresh)
+{
+	struct chaosimg_place place;
+
+	if (inode_is_reg(in))
+		return content_check_binding(in, b);
+	if (!inode_is_dir(in) || in == &fs.top)
+		return 0;
+	memcpy(place.parent, dir->id, sizeof(place.parent));
+	memcpy(place.binding, b, sizeof(place.binding));
+	if (!fresh)
+		return check_place(in, &place);
+	pthread_mutex_lock(&in->lock);
+	in->place = place;
+	pthread_mutex_unlock(&in->lock);
+	return 0;
+}
+
+int entry_find(struct inode *dir, const char *stored, const binding_t b,
+	       struct inode **out)
+{
+	int fd, err, tries = 3;
+	struct stat st;
+	bool fresh;
+
+	do {
+		fd = openat(dir->fd, stored, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0)
+			return -errno;
+		if (fstat(fd, &st)) {
+			close(fd);
+			return -errno;
+		}
+		err = inode_get(fd, &st, out, &fresh);
+		if (err)
+			return err;
+		err = check_found(dir, *out, b, fresh);
+		if (err)
+			inode_put(*out, 1);
+	} while (err == -ESTALE && --tries);
+	return err;
+}
+
+int entry_fill(struct inode *in, struct fuse_entry_param *e)
+{
+	memset(e, 0, sizeof(*e));
+	e->ino = inode_number(in);
+	e->generation = in->generation;
+	e->attr_timeout = fs.timeout;
+	e->entry_timeout = fs.timeout;
+	return inode_stat(in, &e->attr);
+}
+
+int entry_temporary(char name[CHAOSIMG_NAME_MAX + 1])
+{
+	uint64_t r[2];
+
+	if (getrandom(r, sizeof(r), 0) != sizeof(r))
+		return -EIO;
+	snprintf(name, CHAOSIMG_NAME_MAX + 1, CHAOSIMG_TMP_PREFIX "%016llx%016llx",
+		 (unsigned long long)r[0], (unsigned long long)r[1]);
+	return 0;
+}
+
+int entry_lock(struct inode *dir)
+{
+	pthread_rwlock_rdlock(&dir->entries);
+	if (!dir->dead)
+		return 0;
+	pthread_rwlock_unlock(&dir->entries);
+	return -ENOENT;
+}
+
+void entry_unlock(struct inode *dir)
+{
+	pthread_rwlock_unlock(&dir->entries);
+}
+
+bool entry_lock_names(const struct chaosimg_stored_name *a,
+		      const struct chaosimg_stored_name *b)
+{
+	if (!(a && a->companion[0]) && !(b && b->companion[0]))
+		return false;
+	pthread_mutex_lock(&fs.long_names);
+	return true;
+}
+
+void entry_unlock_names(bool locked)
+{
+	if (locked)
+		pthread_mutex_unlock(&fs.long_names);
+}
+
+/* --- removing directories -------------------------------------------------- */
+
+static bool is_temporary(const char *stored)
+{
+	return !strncmp(stored, CHAOSIMG_TMP_PREFIX,
+			strlen(CHAOSIMG_TMP_PREFIX));
+}
+
+/* What a crash left: a file, or a directory with nothing but its id. */
+static int remove_leftover(int dirfd, const char *stored)
+{
+	int fd;
+
+	if (!unlinkat(dirfd, stored, 0) || errno == ENOENT)
+		return 0;
+	fd = openat(dirfd, stored, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -ENOTEMPTY;
+	unlinkat(fd, CHAOSIMG_DIR_ENTRY, 0);
+	close(fd);
+	return unlinkat(dirfd, stored, AT_REMOVEDIR) ? -ENOTEMPTY : 0;
+}
+
+/*
+ * Is it the library's own, left over? In a directory whose id is damaged
+ * names mean nothing, and only temporary ones are known to be.
+ */
+static bool is_leftover(struct inode *dir, bool id_known, int dirfd,
+			const char *stored)
+{
+	char name[CHAOSIMG_NAME_MAX + 1];
+
+	if (is_temporary(stored))
+		return true;
+	return id_known && chaosimg_name_decrypt(fs.archive, dir->id, dirfd,
+						 stored, name, NULL) == -ENOENT;
+}
+
+int dir_empty(struct inode *dir)
+{
+	uint8_t id[CHAOSIMG_ID_SIZE];
+	bool known = !dir_id(dir, id);
+	const struct dirent *d;
+	int fd, err = 0;
+	DIR *dp;
+
+	fd = inode_reopen(dir, O_RDONLY | O_DIRECTORY);
+	if (fd < 0)
+		return fd;
+	dp = fdopendir(fd);
+	if (!dp) {
+		close(fd);
+		return -ENOMEM;
+	}
+	while (!err && (d = readdir(dp))) {
+		if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, "..") ||
+		    !strcmp(d->d_name, CHAOSIMG_DIR_ENTRY))
+			continue;
+		err = is_leftover(dir, known, fd, d->d_name) ?
+		      remove_leftover(fd, d->d_name) : -ENOTEMPTY;
+	}
+	closedir(dp);
+	return err;
+}
+
+/* Something came into it behind our back: make it usable again. */
+static void put_back(struct inode *parent, const char *tmp, const char *stored,
+		     struct inode *dir)
+{
+	int fd = inode_reopen(dir, O_RDONLY | O_DIRECTORY);
+
+	if (fd >= 0) {
+		if (dir->id_known)
+			chaosimg_dir_bind(fs.archive, fd, dir->id, &dir->place,
+					  NULL);
+		close(fd);
+	}
+	renameat2(parent->fd, tmp, parent->fd, stored, RENAME_NOREPLACE);
+}
+
+int dir_discard(struct inode *parent, const char *stored, struct inode *dir)
+{
+	char tmp[CHAOSIMG_NAME_MAX + 1];
+	int err = entry_temporary(tmp);
+
+	if (err)
+		return err;
+	if (renameat(parent->fd, stored, parent->fd, tmp))
+		return -errno;
+	if (unlinkat(dir->fd, CHAOSIMG_DIR_ENTRY, 0) && errno != ENOENT)
+		err = -errno;
+	else if (unlinkat(parent->fd, tmp, AT_REMOVEDIR))
+		err = -errno;
+	if (err)
+		put_back(parent, tmp, stored, dir);
+	else
+		dir->dead = true;
+	return err;
+}
+
+/* --- new directories, whose ids are not durable yet ------------------------ */
+
+#define NEW_DIRS_MAX	64
+
+static struct {
+	pthread_mutex_t lock;
+	struct inode *dir[NEW_DIRS_MAX];
+	unsigned int count;
+	bool more;
+} new_dirs = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+void dir_made(struct inode *dir)
+{
+	pthread_mutex_lock(&new_dirs.lock);
+	if (new_dirs.count < NEW_DIRS_MAX) {
+		inode_hold(dir);
+		new_dirs.dir[new_dirs.count++] = dir;
+	} else {
+		new_dirs.more = true;
+	}
+	pthread_mutex_unlock(&new_dirs.lock);
+}
+
+static int sync_dir(const struct inode *dir)
+{
+	int fd, err;
+
+	if (dir->dead)
+		return 0;
+	fd = inode_reopen(dir, O_RDONLY | O_DIRECTORY);
+	if (fd < 0)
+		return fd;
+	err = fsync(fd) ? -errno : 0;
+	close(fd);
+	return err;
+}
+
+/*
+ * Whoever asks waits until those of others are durable too: the lock is held
+ * all the while, as a second caller may depend on the first one's work.
+ */
+int dirs_sync(void)
+{
+	unsigned int i;
+	int err = 0, one;
+
+	pthread_mutex_lock(&new_dirs.lock);
+	if (new_dirs.more && syncfs(fs.data_fd))
+		err = -errno;
+	for (i = 0; i < new_dirs.count; i++) {
+		one = err || new_dirs.more ? 0 : sync_dir(new_dirs.dir[i]);
+		if (one && !err)
+			err = one;
+		inode_put(new_dirs.dir[i], 1);
+	}
+	new_dirs.count = 0;
+	new_dirs.more = err != 0;
+	pthread_mutex_unlock(&new_dirs.lock);
+	return err;
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The process holds keys and patients' images: keep both out of core dumps,
+ * swap and other processes' hands.
+ */
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include "fs.h"
+
+/* Every object that the kernel knows costs a descriptor. */
+static void raise_descriptors(void)
+{
+	struct rlimit lim;
+	unsigned long most = 0;
+	FILE *f = fopen("/proc/sys/fs/nr_open", "re");
+
+	if (f) {
+		if (fscanf(f, "%lu", &most) != 1)
+			most = 0;
+		fclose(f);
+	}
+	if (most) {
+		lim.rlim_cur = lim.rlim_max = most;
+		if (!setrlimit(RLIMIT_NOFILE, &lim))
+			return;
+	}
+	if (getrlimit(RLIMIT_NOFILE, &lim))
+		return;
+	lim.rlim_cur = lim.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &lim);
+}
+
+void harden_process(void)
+{
+	const struct rlimit none = { 0, 0 };
+
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	setrlimit(RLIMIT_CORE, &none);
+	umask(0);
+	raise_descriptors();
+}
+
+void harden_memory(void)
+{
+	const struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
+
+	/* Under a limit, locking what is to come would make malloc() fail. */
+	if (!setrlimit(RLIMIT_MEMLOCK, &all))
+		mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Reading symbolic links. */
+#include <limits.h>
+#include <unistd.h>
+
+#include "fs.h"
+
+void op_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	char stored[PATH_MAX + 1], target[PATH_MAX + 1];
+	struct inode *in = inode_of(ino);
+	ssize_t n = readlinkat(in->fd, "", stored, sizeof(stored) - 1);
+	int err;
+
+	if (n < 0) {
+		fuse_reply_err(req, errno);
+		return;
+	}
+	stored[n] = '\0';
+	err = chaosimg_symlink_decrypt(fs.archive, stored, target,
+				       sizeof(target));
+	if (err)
+		fuse_reply_err(req, -log_damage(err, in->fd, NULL));
+	else
+		fuse_reply_readlink(req, target);
+}

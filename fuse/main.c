@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * chaosimgfs: mounts a protected image archive. The process that was called
+ * returns when the mount answers; the one behind it was forked off before any
+ * key was in memory, as locked memory does not survive fork(2).
+ */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "fs.h"
+#include "options.h"
+#include "passphrase.h"
+#include "session.h"
+
+#define EXIT_USAGE	2
+/* umount(8) returns before the daemon has sealed what was open. */
+#define BUSY_SECONDS	2
+#define WRITER_TIMEOUT	3600.0
+#define READER_TIMEOUT	1.0
+
+struct mounted fs;
+
+static int ready_fd = -1;
+
+static int complain(const char *what, const char *why)
+{
+	fprintf(stderr, "chaosimgfs: %s: %s\n", what, why);
+	return -1;
+}
+
+/* The library's line names its object. */
+static int complain_library(void)
+{
+	fprintf(stderr, "chaosimgfs: %s\n", chaosimg_errmsg());
+	return -1;
+}
+
+static int get_credential(const struct options *o,
+			  struct chaosimg_credential **cred)
+{
+	int err;
+
+	if (o->keyfile) {
+		err = chaosimg_credential_keyfile(o->keyfile, cred);
+	} else if (o->passfile) {
+		err = chaosimg_credential_passfile(o->passfile, cred);
+	} else {
+		err = passphrase_ask("Passphrase: ", cred);
+		if (err == -ENOTTY)
+			return complain(o->archive, "give keyfile= or passfile="
+					", there is no terminal to ask on");
+		if (err == -EINTR)
+			return complain(o->archive, strerror(EINTR));
+	}
+	return err ? complain_library() : 0;
+}
+
+static double seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+/* A mount that is just ending still holds the archive for a moment. */
+static int open_archive(const struct options *o,
+			const struct chaosimg_credential *cred)
+{
+	double until = seconds() + BUSY_SECONDS;
+	unsigned int flags = o->readonly ? CHAOSIMG_ARCHIVE_RDONLY : 0;
+	int err;
+
+	for (;;) {
+		err = chaosimg_archive_open(o->archive, cred, flags,
+					    &fs.archive);
+		if (err != -EBUSY || seconds() > until)
+			break;
+		usleep(50000);
+	}
+	return err ? complain_library() : 0;
+}
+
+static int unlock_archive(const struct options *o)
+{
+	struct chaosimg_credential *cred;
+	int err = get_credential(o, &cred);
+
+	if (err)
+		return err;
+	err = open_archive(o, cred);
+	chaosimg_credential_free(cred);
+	if (!err && o->cipher &&
+	    chaosimg_archive_set_cipher(fs.archive, o->cipher))
+		err = complain(o->cipher,
+			       "this machine has no such cipher implementation");
+	return err;
+}
+
+static int set_up(const struct options *o)
+{
+	int err;
+
+	pthread_mutex_init(&fs.long_names, NULL);
+	fs.readonly = o->readonly;
+	fs.writeback = !o->readonly && !o->no_writeback;
+	fs.root = geteuid() == 0;
+	fs.timeout = o->readonly ? READER_TIMEOUT : WRITER_TIMEOUT;
+	fs.data_fd = chaosimg_archive_data_fd(fs.archive);
+	fs.chunk_size = chaosimg_archive_chunk_size(fs.archive);
+	fs.proc_fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fs.proc_fd < 0)
+		return complain("/proc/self/fd", strerror(errno));
+	err = inodes_init();
+	return err ? complain(o->archive, strerror(-err)) : 0;
+}
+
+/* The root's id, before anyone is told that all is well. */
+static int check_root(void)
+{
+	uint8_t id[CHAOSIMG_ID_SIZE];
+
+	return dir_id(&fs.top, id) ? -1 : 0;
+}
+
+/* The mount answers: leave the caller's terminal, and let the caller go. */
+static void announce(void)
+{
+	int null;
+
+	if (ready_fd < 0)
+		return;
+	log_open();
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null >= 0) {
+		dup2(null, STDIN_FILENO);
+		dup2(null, STDOUT_FILENO);
+		dup2(null, STDERR_FILENO);
+		if (null > STDERR_FILENO)
+			close(null);
+	}
+	if (write(ready_fd, "", 1) != 1)
+		log_line(LOG_WARNING, "whoever mounted is gone");
+	close(ready_fd);
+	ready_fd = -1;
+}
+
+static int serve_archive(const struct options *o, const char *mountpoint)
+{
+	int err;
+
+	harden_process();
+	harden_memory();
+	err = unlock_archive(o);
+	if (!err)
+		err = set_up(o);
+	if (!err)
+		err = check_root();
+	if (!err && !o->foreground) {
+		setsid();
+		err = chdir("/");
+	}
+	if (!err)
+		err = session_run(o, mountpoint, announce);
+	if (fs.archive && !o->readonly && syncfs(fs.data_fd)) {
+		log_line(LOG_ERR, "%s: sync: %s", o->archive, strerror(errno));
+		err = -1;
+	}
+	chaosimg_archive_close(fs.archive);
+	return err ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* The caller: wait for the daemon's word, or for its end. */
+static int wait_ready(int fd, pid_t daemon)
+{
+	int status;
+	ssize_t n;
+	char c;
+
+	do
+		n = read(fd, &c, 1);
+	while (n < 0 && errno == EINTR);
+	if (n == 1)
+		return EXIT_SUCCESS;
+	if (waitpid(daemon, &status, 0) == daemon && WIFEXITED(status) &&
+	    WEXITSTATUS(status))
+		return WEXITSTATUS(status);
+	return EXIT_FAILURE;
+}
+
+static int detach(const struct options *o, const char *mountpoint)
+{
+	int p[2];
+	pid_t pid;
+
+	if (pipe2(p, O_CLOEXEC))
+		return complain("pipe", strerror(errno)), EXIT_FAILURE;
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0)
+		return complain("fork", strerror(errno)), EXIT_FAILURE;
+	if (pid) {
+		close(p[1]);
+		return wait_ready(p[0], pid);
+	}
+	close(p[0]);
+	ready_fd = p[1];
+	return serve_archive(o, mountpoint);
+}
+
+static int run(const struct options *o)
+{
+	static char mountpoint[PATH_MAX];
+
+	if (mountpoint_check(o->archive, o->mountpoint))
+		return EXIT_FAILURE;
+	fs.real = realpath(o->archive, NULL);
+	if (!fs.real)
+		return complain(o->archive, strerror(errno)), EXIT_FAILURE;
+	if (!realpath(o->mountpoint, mountpoint))
+		return complain(o->mountpoint, strerror(errno)), EXIT_FAILURE;
+	return o->foreground ? serve_archive(o, mountpoint) :
+			       detach(o, mountpoint);
+}
+
+int main(int argc, char **argv)
+{
+	struct options o;
+
+	if (options_parse(argc, argv, &o))
+		return EXIT_USAGE;
+	if (o.help) {
+		options_help();
+		return EXIT_SUCCESS;
+	}
+	if (o.version) {
+		printf("chaosimgfs %s\n", chaosimg_version());
+		return EXIT_SUCCESS;
+	}
+	return run(&o);
+}

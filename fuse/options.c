@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The command line. Options may follow the positional arguments: mount(8)
+ * calls "chaosimgfs ARCHIVE MOUNTPOINT -o OPTIONS", and puts everything there
+ * that stands in the fstab line.
+ */
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs.h"
+#include "options.h"
+
+#define DEFAULT_THREADS	16
+#define MOST_THREADS	256
+
+enum { KEY_IGNORE = 1, KEY_PASS };
+
+#define OPTION(t, m) { t, offsetof(struct options, m), 1 }
+#define IGNORE(t) FUSE_OPT_KEY(t, KEY_IGNORE)
+#define PASS(t) FUSE_OPT_KEY(t, KEY_PASS)
+
+static const struct fuse_opt specs[] = {
+	OPTION("-f", foreground),
+	OPTION("-h", help),
+	OPTION("--help", help),
+	OPTION("-V", version),
+	OPTION("--version", version),
+	OPTION("keyfile=%s", keyfile),
+	OPTION("passfile=%s", passfile),
+	OPTION("cipher=%s", cipher),
+	OPTION("threads=%u", threads),
+	OPTION("no_writeback", no_writeback),
+	OPTION("ro", readonly),
+	{ "rw", offsetof(struct options, readonly), 0 },
+	PASS("allow_other"), PASS("auto_unmount"),
+	PASS("dev"), PASS("nodev"), PASS("suid"), PASS("nosuid"),
+	PASS("exec"), PASS("noexec"), PASS("sync"), PASS("async"),
+	PASS("dirsync"), PASS("noatime"),
+	/* Always so, or for mount(8), systemd and the kernel's other parts. */
+	IGNORE("default_permissions"), IGNORE("defaults"),
+	IGNORE("atime"), IGNORE("diratime"), IGNORE("nodiratime"),
+	IGNORE("relatime"), IGNORE("norelatime"), IGNORE("strictatime"),
+	IGNORE("nostrictatime"), IGNORE("lazytime"), IGNORE("nolazytime"),
+	IGNORE("auto"), IGNORE("noauto"), IGNORE("nofail"), IGNORE("_netdev"),
+	IGNORE("user"), IGNORE("user="), IGNORE("nouser"), IGNORE("users"),
+	IGNORE("owner"), IGNORE("group"), IGNORE("comment="),
+	FUSE_OPT_END
+};
+
+static int wrong(const char *what, const char *why)
+{
+	fprintf(stderr, "chaosimgfs: %s: %s\n", what, why);
+	return -1;
+}
+
+static int take_path(struct options *o, const char *arg)
+{
+	if (!o->archive)
+		o->archive = strdup(arg);
+	else if (!o->mountpoint)
+		o->mountpoint = strdup(arg);
+	else
+		return wrong(arg, "one argument too many");
+	return 0;
+}
+
+static int take(void *data, const char *arg, int key, struct fuse_args *out)
+{
+	struct options *o = data;
+
+	(void)out;
+	if (key == KEY_IGNORE)
+		return 0;
+	if (key == KEY_PASS)
+		return fuse_opt_add_opt(&o->mount, arg);
+	if (key == FUSE_OPT_KEY_NONOPT)
+		return take_path(o, arg);
+	if (!strncmp(arg, "x-", 2))
+		return 0;
+	return wrong(arg, "unknown option");
+}
+
+static int check(const struct options *o)
+{
+	if (!o->archive || !o->mountpoint) {
+		fprintf(stderr, "chaosimgfs: %s is missing; see --help\n",
+			o->archive ? "MOUNTPOINT" : "ARCHIVE");
+		return -1;
+	}
+	if (o->keyfile && o->passfile)
+		return wrong("keyfile, passfile", "only one can be given");
+	if (!o->threads || o->threads > MOST_THREADS)
+		return wrong("threads", "must be from 1 to 256");
+	return 0;
+}
+
+int options_parse(int argc, char **argv, struct options *o)
+{
+	struct fuse_args args = FUSE_ARGS_INIT(argc, argv);
+	int err;
+
+	memset(o, 0, sizeof(*o));
+	o->threads = DEFAULT_THREADS;
+	err = fuse_opt_parse(&args, o, specs, take);
+	fuse_opt_free_args(&args);
+	if (err)
+		return -1;
+	return o->help || o->version ? 0 : check(o);
+}
+
+void options_help(void)
+{
+	fputs("Usage: chaosimgfs [-f] -o keyfile=F|passfile=F[,OPTION..] "
+	      "ARCHIVE MOUNTPOINT\n"
+	      "Show the protected image archive ARCHIVE as plain files at "
+	      "MOUNTPOINT.\n"
+	      "\n"
+	      "  -f              stay in the foreground, log to stderr\n"
+	      "  -h, --help      show this help\n"
+	      "  -V, --version   show the version\n"
+	      "\n"
+	      "Options after -o, separated by commas:\n"
+	      "  keyfile=F       open the archive with this key file\n"
+	      "  passfile=F      with the passphrase in this file's first line\n"
+	      "                  (neither: ask for it on the terminal)\n"
+	      "  allow_other     let other users in, as file modes permit; without\n"
+	      "                  it, only whoever mounts, even if that is root\n"
+	      "  ro              change nothing; may go beside another mount\n"
+	      "  no_writeback    pass each write on at once\n"
+	      "  threads=N       at most N requests at a time (16)\n"
+	      "  cipher=NAME     the cipher's implementation\n"
+	      "                  (see: chaosimg cipher --list)\n"
+	      "and mount(8)'s dev, suid, exec, sync, noatime and the like.\n"
+	      "\n"
+	      "End it with umount(8), or fusermount3 -u.\n", stdout);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The command line of chaosimgfs, also as mount(8) and fstab give it. */
+#ifndef CHAOSIMGFS_OPTIONS_H
+#define CHAOSIMGFS_OPTIONS_H
+
+#include <stdbool.h>
+
+/**
+ * struct options - what was asked for
+ * @mount: options for libfuse and the kernel, joined with commas; or NULL
+ */
+struct options {
+	char *archive;
+	char *mountpoint;
+	char *keyfile;
+	char *passfile;
+	char *cipher;
+	char *mount;
+	unsigned int threads;
+	int foreground;
+	int readonly;
+	int no_writeback;
+	int help;
+	int version;
+};
+
+/**
+ * options_parse() - read the command line
+ * Return: 0; -1 for wrong usage, which has been said on stderr.
+ */
+int options_parse(int argc, char **argv, struct options *o);
+
+/** options_help() - on standard output */
+void options_help(void);
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Asking for a passphrase. */
+#ifndef CHAOSIMGFS_PASSPHRASE_H
+#define CHAOSIMGFS_PASSPHRASE_H
+
+#include "chaosimg.h"
+
+/**
+ * passphrase_ask() - on the terminal that controls this process
+ * Return: 0; -ENOTTY without a terminal; what
+ * chaosimg_credential_passphrase() says.
+ */
+int passphrase_ask(const char *prompt, struct chaosimg_credential **out);
+
+#endif

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The mount's life. One thread besides the workers waits for signals: it is
+ * also the one that finds out when the mount answers.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/sysmacros.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "fs.h"
+#include "session.h"
+
+#define READ_AHEAD_KIB	1024
+
+static struct {
+	struct fuse_session *se;
+	const char *mountpoint;
+	void (*ready)(void);
+	pthread_t main;
+	sigset_t signals;
+	dev_t dev;
+} session;
+
+static void libfuse_says(enum fuse_log_level level, const char *fmt, va_list ap)
+{
+	char line[1024];
+	size_t n;
+
+	vsnprintf(line, sizeof(line), fmt, ap);
+	n = strlen(line);
+	if (n && line[n - 1] == '\n')
+		line[n - 1] = '\0';
+	log_line((int)level, "%s", line);
+}
+
+/* The kernel reads no more than 128 KiB ahead unless it is told. */
+static void raise_read_ahead(dev_t dev)
+{
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb",
+		 major(dev), minor(dev));
+	f = fopen(path, "we");
+	if (!f)
+		return;
+	fprintf(f, "%d\n", READ_AHEAD_KIB);
+	fclose(f);
+}
+
+/* What programs wrote is in the kernel's cache: have it sent. */
+static void fetch_dirty(struct inode *in)
+{
+	fuse_lowlevel_notify_inval_inode(session.se, inode_number(in), 0, 0);
+}
+
+/* Someone may have mounted something else over it. */
+static bool is_ours(void)
+{
+	struct stat st;
+
+	return !stat(session.mountpoint, &st) && st.st_dev == session.dev;
+}
+
+/* Until main has noticed: the signal may come just before it waits. */
+static void wake_main(void)
+{
+	for (;;) {
+		pthread_kill(session.main, SIGUSR1);
+		usleep(50000);
+	}
+}
+
+static void stop(void)
+{
+	if (fs.writeback)
+		inode_each_open(fetch_dirty);
+	/* Nobody uses it: then the kernel ends the session, in order. */
+	if (is_ours() && !umount2(session.mountpoint, UMOUNT_NOFOLLOW))
+		return;
+	fuse_session_exit(session.se);
+	wake_main();
+}
+
+static void *watch(void *unused)
+{
+	struct stat st;
+	int sig;
+
+	(void)unused;
+	if (stat(session.mountpoint, &st))
+		return NULL;
+	session.dev = st.st_dev;
+	raise_read_ahead(st.st_dev);
+	session.ready();
+	while (sigwait(&session.signals, &sig))
+		;
+	stop();
+	return NULL;
+}
+
+static void on_wake(int sig)
+{
+	(void)sig;
+}
+
+static void set_signals(void)
+{
+	struct sigaction wake = { .sa_handler = on_wake };
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+
+	sigemptyset(&session.signals);
+	sigaddset(&session.signals, SIGTERM);
+	sigaddset(&session.signals, SIGINT);
+	sigaddset(&session.signals, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &session.signals, NULL);
+	sigaction(SIGUSR1, &wake, NULL);
+	sigaction(SIGPIPE, &ignore, NULL);
+}
+
+static struct fuse_session *make_session(const struct options *o)
+{
+	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+	struct fuse_session *se = NULL;
+	char name[4200], *opts = NULL;
+
+	snprintf(name, sizeof(name), "fsname=%s", fs.real);
+	if (!fuse_opt_add_opt_escaped(&opts, name) &&
+	    !fuse_opt_add_opt(&opts, "subtype=chaosimgfs,default_permissions") &&
+	    !(o->readonly && fuse_opt_add_opt(&opts, "ro")) &&
+	    !(o->mount && fuse_opt_add_opt(&opts, o->mount)) &&
+	    !fuse_opt_add_arg(&args, "chaosimgfs") &&
+	    !fuse_opt_add_arg(&args, "-o") && !fuse_opt_add_arg(&args, opts))
+		se = fuse_session_new(&args, &operations, sizeof(operations),
+				      NULL);
+	free(opts);
+	fuse_opt_free_args(&args);
+	return se;
+}
+
+static int serve(unsigned int threads)
+{
+	struct fuse_loop_config *cfg = fuse_loop_cfg_create();
+	int err;
+
+	if (!cfg)
+		return -1;
+	fuse_loop_cfg_set_max_threads(cfg, threads);
+	fuse_loop_cfg_set_idle_threads(cfg, threads);
+	err = fuse_session_loop_mt(session.se, cfg);
+	fuse_loop_cfg_destroy(cfg);
+	if (err)
+		log_line(LOG_ERR, "%s: the session with the kernel broke: %s",
+			 session.mountpoint, strerror(err < 0 ? -err : err));
+	return err ? -1 : 0;
+}
+
+static int run_mounted(unsigned int threads)
+{
+	pthread_t watcher;
+	int err;
+
+	if (pthread_create(&watcher, NULL, watch, NULL)) {
+		log_line(LOG_ERR, "%s: cannot start a thread",
+			 session.mountpoint);
+		return -1;
+	}
+	err = serve(threads);
+	/* This ends the connection, and so whatever the watcher waits for. */
+	fuse_session_unmount(session.se);
+	pthread_cancel(watcher);
+	pthread_join(watcher, NULL);
+	return err;
+}
+
+int session_run(const struct options *o, const char *mountpoint,
+		void (*ready)(void))
+{
+	int err = -1;
+
+	fuse_set_log_func(libfuse_says);
+	session.mountpoint = mountpoint;
+	session.ready = ready;
+	session.main = pthread_self();
+	session.se = make_session(o);
+	if (!session.se)
+		return -1;
+	set_signals();
+	if (!fuse_session_mount(session.se, mountpoint)) {
+		err = run_mounted(o->threads);
+		inodes_end();
+	}
+	fuse_session_destroy(session.se);
+	return err;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The mount's life: from the session with the kernel to its clean end. */
+#ifndef CHAOSIMGFS_SESSION_H
+#define CHAOSIMGFS_SESSION_H
+
+#include "options.h"
+
+/**
+ * session_run() - mount, serve until the end, unmount
+ * @mountpoint: its real path
+ * @ready: called once when the mount answers
+ * fs has been set up. Return: 0, or -1 and it has been said why.
+ */
+int session_run(const struct options *o, const char *mountpoint,
+		void (*ready)(void));
+
+#endif
