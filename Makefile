@@ -5,7 +5,6 @@ VERSION := 1.0.0
 SOVERSION := 1
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
-SBINDIR ?= $(PREFIX)/sbin
 DESTDIR ?=
 CC ?= gcc
 PKG_CONFIG ?= pkg-config
