@@ -31,7 +31,7 @@ static size_t arena_size;
 static void relock_arena(void)
 {
 	if (arena)
-		mlock(arena, arena_size);
+		mlock2(arena, arena_size, MLOCK_ONFAULT);
 }
 
 /* One block as large as the arena begins where the arena begins. */
