@@ -103,6 +103,11 @@ def completion():
     same("chaosimgfs: -o", complete("-o", "key", **mount), ["keyfile="])
     same("chaosimgfs: the second of -o", complete("-o", "ro,pass", **mount),
          ["ro,passfile="])
+    helped = sh([os.path.join(BUILD, "chaosimgfs"), "--help"]).stdout
+    helped = set(re.findall(r"^  ([a-z_]+=?)[A-Z]*  ", helped, re.M))
+    offered = set(complete("-o", "", **mount))
+    ok("chaosimgfs: all that its --help describes",
+       {"keyfile=", "ro"} <= helped <= offered, helped - offered)
     same("chaosimgfs: a key file", complete("-o", "keyfile", "=", "f", **mount),
          ["file"])
     same("chaosimgfs: an archive", complete("-f", "d", **mount),

@@ -15,7 +15,7 @@ json() {
 	"$chaosimg" info --json --keyfile "$key" "$archive" "$1" |
 		python3 -c 'import json, sys
 d = json.load(sys.stdin)
-print(eval(sys.argv[1], {}, {"d": d}))' "$2"
+print(eval("(" + sys.argv[1] + ")", {"d": d}))' "$2"
 }
 
 # text PATH FIELD: the field's value in what info prints
@@ -32,7 +32,7 @@ check_files() {
 		"1.2.840.10008.1.2.1 (Explicit VR Little Endian)"
 	is "another transfer syntax" \
 		"$(text patient/jpeg.dcm 'transfer syntax')" \
-		"1.2.840.10008.1.2.4.90 (JPEG 2000 (Lossless Only))"
+		"1.2.840.10008.1.2.4.91 (JPEG 2000)"
 	is "plain length" "$(json patient/ct1.dcm 'd["length"]')" \
 		"$(stat -c %s "$ct")"
 	stored=$(text patient/ct1.dcm 'stored as')
@@ -79,7 +79,8 @@ scratch || bail "no scratch folder"
 long=$(printf 'n%.0s' {1..255})
 odd=$'line\nbreak'
 ok "an archive" archive_new || bail "no archive"
-ok "mounted" archive_mount || bail "no mount"
+# What is written shall reach the archive before close.
+ok "mounted" archive_mount no_writeback || bail "no mount"
 mkdir "$mnt/patient" "$mnt/data"
 cp "$ct" "$mnt/patient/ct1.dcm"
 cp "$ct" "$mnt/patient/ct3.dcm"
@@ -95,10 +96,17 @@ check_files
 is "sealed" "$(text patient/ct1.dcm state)" sealed
 is "a plain path that looks stored" "$(text data/notes.txt path)" data/notes.txt
 is "a line break in a name is escaped" "$(text "$odd" path)" 'line\012break'
-exec 5>"$mnt/being-written"
-head -c 1000000 /dev/zero >&5
+# Each close(2) seals, also that of a copied descriptor: one process it must be.
+coproc writer { python3 -c 'import sys
+f = open(sys.argv[1], "wb", 0)
+f.write(bytes(1000000))
+print("written", flush=True)
+input()' "$mnt/being-written"; }
+writer_pid=$!
+read -r _ <&"${writer[0]}"
 is "a file being written is open" "$(text being-written state)" open
-exec 5>&-
+echo close >&"${writer[1]}"
+wait $writer_pid
 is "and sealed after close" "$(text being-written state)" sealed
 
 "$chaosimg" keyfile "$work/key2"

@@ -103,14 +103,20 @@ _chaosimgfs() {
 	*keyfile | *passfile)
 		_chaosimg_files
 		return ;;
+	*cipher)
+		_chaosimg_words "$(chaosimg cipher --list 2>/dev/null)"
+		return ;;
+	*threads)
+		return ;;
 	-o)
 		# Only what stands after the last comma is completed.
 		before=
 		[[ $cur != *,* ]] || before=${cur%,*},
 		cur=${cur##*,}
 		compopt -o nospace 2>/dev/null
-		_chaosimg_words keyfile= passfile= allow_other \
-			default_permissions ro
+		_chaosimg_words keyfile= passfile= allow_other ro \
+			no_writeback threads= cipher= default_permissions \
+			auto_unmount nodev nosuid noexec noatime
 		COMPREPLY=("${COMPREPLY[@]/#/$before}")
 		return ;;
 	esac
