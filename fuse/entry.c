@@ -197,12 +197,31 @@ static bool is_leftover(struct inode *dir, bool id_known, int dirfd,
 						 stored, name, NULL) == -ENOENT;
 }
 
+/* Is there anything besides leftovers? With @remove, these go. */
+static int scan(struct inode *dir, bool id_known, DIR *dp, bool remove)
+{
+	const struct dirent *d;
+	int err = 0;
+
+	rewinddir(dp);
+	while (!err && (d = readdir(dp))) {
+		if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, "..") ||
+		    !strcmp(d->d_name, CHAOSIMG_DIR_ENTRY))
+			continue;
+		if (!is_leftover(dir, id_known, dirfd(dp), d->d_name))
+			err = -ENOTEMPTY;
+		else if (remove)
+			err = remove_leftover(dirfd(dp), d->d_name);
+	}
+	return err;
+}
+
+/* Long names' companions look like leftovers until no entry is left. */
 int dir_empty(struct inode *dir)
 {
 	uint8_t id[CHAOSIMG_ID_SIZE];
 	bool known = !dir_id(dir, id);
-	const struct dirent *d;
-	int fd, err = 0;
+	int fd, err;
 	DIR *dp;
 
 	fd = inode_reopen(dir, O_RDONLY | O_DIRECTORY);
@@ -213,13 +232,9 @@ int dir_empty(struct inode *dir)
 		close(fd);
 		return -ENOMEM;
 	}
-	while (!err && (d = readdir(dp))) {
-		if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, "..") ||
-		    !strcmp(d->d_name, CHAOSIMG_DIR_ENTRY))
-			continue;
-		err = is_leftover(dir, known, fd, d->d_name) ?
-		      remove_leftover(fd, d->d_name) : -ENOTEMPTY;
-	}
+	err = scan(dir, known, dp, false);
+	if (!err)
+		err = scan(dir, known, dp, true);
 	closedir(dp);
 	return err;
 }

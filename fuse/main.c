@@ -51,11 +51,8 @@ static int get_credential(const struct options *o,
 		err = chaosimg_credential_passfile(o->passfile, cred);
 	} else {
 		err = passphrase_ask("Passphrase: ", cred);
-		if (err == -ENOTTY)
-			return complain(o->archive, "give keyfile= or passfile="
-					", there is no terminal to ask on");
-		if (err == -EINTR)
-			return complain(o->archive, strerror(EINTR));
+		if (err == -ENOTTY || err == -EINTR)
+			return complain(o->archive, strerror(-err));
 	}
 	return err ? complain_library() : 0;
 }
@@ -217,6 +214,9 @@ static int run(const struct options *o)
 {
 	static char mountpoint[PATH_MAX];
 
+	if (!o->keyfile && !o->passfile && !passphrase_possible())
+		return complain(o->archive, "give keyfile= or passfile=, "
+				"there is no terminal to ask on"), EXIT_USAGE;
 	if (mountpoint_check(o->archive, o->mountpoint))
 		return EXIT_FAILURE;
 	fs.real = realpath(o->archive, NULL);

@@ -55,6 +55,16 @@ static ssize_t ask(int tty, const char *prompt, char *buf, size_t size)
 	return n;
 }
 
+bool passphrase_possible(void)
+{
+	int tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	if (tty < 0)
+		return false;
+	close(tty);
+	return true;
+}
+
 int passphrase_ask(const char *prompt, struct chaosimg_credential **out)
 {
 	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };

@@ -5,6 +5,9 @@
 
 #include "chaosimg.h"
 
+/** passphrase_possible() - is there a terminal to ask on? */
+bool passphrase_possible(void);
+
 /**
  * passphrase_ask() - on the terminal that controls this process
  * Return: 0; -ENOTTY without a terminal; what
