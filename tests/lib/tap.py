@@ -57,6 +57,8 @@ def scratch():
 
 def run(*args, data=b"", **how):
     """Run chaosimg. Return its subprocess.CompletedProcess."""
+    # Without a terminal: it shall fail, not wait, if it asks for a passphrase.
+    how.setdefault("start_new_session", True)
     how.setdefault("stdout", subprocess.PIPE)
     how.setdefault("stderr", subprocess.PIPE)
     if "stdin" not in how:
