@@ -50,6 +50,7 @@ enum {
  * @writes, @writes_synced: count writes to the stored file, and those of them
  *	that a sync has covered [lock]
  * @headers, @headers_synced: the same for headers [lock]
+ * @filled: a record was written where @snap has a hole [lock]
  * @head: chunk 0 as it was last written, kept for the DICOM parser, or NULL
  * @stored: size of the stored file [lock]
  * @snap: the last snapshot written to a header slot [rw, header]
@@ -81,6 +82,7 @@ struct chaosimg_file {
 	bool content_changed;
 	uint64_t writes, writes_synced;
 	uint64_t headers, headers_synced;
+	bool filled;
 	uint8_t *head;
 	uint64_t stored;
 

@@ -249,6 +249,8 @@ int chunk_store(struct chaosimg_file *f, uint64_t k, const uint8_t *data,
 	for (int i = 0; i < 16; i++)
 		f->mac[i] ^= delta[i];
 	f->writes++;
+	if (k < chunk_count(f->snap.length, f->chunk_size))
+		f->filled = true;
 	f->changed = true;
 	if (at + record_size(len) > f->stored)
 		f->stored = at + record_size(len);

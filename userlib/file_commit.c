@@ -371,6 +371,7 @@ static int store_zero(struct chaosimg_file *f, uint64_t k)
 	if (at + sizeof(rec) > f->stored)
 		f->stored = at + sizeof(rec);
 	count_write(f, false);
+	f->filled = true;
 	return holes_remove(&f->holes, k, 1) ? fail(ENOMEM, "out of memory") : 0;
 }
 
@@ -400,6 +401,7 @@ static int resize(struct chaosimg_file *f)
 		return 0;
 	if (ftruncate(f->fd, (off_t)(f->base + size)))
 		return fail_errno("resize");
+	count_write(f, false);
 	f->stored = size;
 	return 0;
 }
@@ -497,8 +499,12 @@ static int commit_changes(struct chaosimg_file *f, bool sealed)
 	err = limit_holes(f);
 	if (!err)
 		err = store_new_chunks(f);
+	/* The zeros of a hole may be durable too. */
+	if (!err && f->filled)
+		err = sync_if_durable(f);
 	if (err)
 		return err;
+	f->filled = false;
 	snapshot(f, &h);
 	h.sealed = sealed && !f->dirty_count && !f->durable;
 	err = f->dirty_count ? commit_journal(f, &h) : commit_plain(f, &h);

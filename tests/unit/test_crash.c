@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Power cuts under an open file. Every write to the stored file is recorded
+ * while random operations run; then states of the disk are built that a cut
+ * could leave: what a sync covered is there, of the rest each 512-byte sector
+ * is there or not. In each, the file must open, and what was synced must read
+ * as it was or as it was being overwritten, never otherwise.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "archive.h"
+#include "chaosimg.h"
+#include "file.h"
+
+enum {
+	CHUNK = 4096,
+	ROOM = 12 * CHUNK,
+	DISK = 512 * 1024,
+	CALLS = 4000,
+	SECTOR = 512,
+	STATES = 64,
+};
+
+/* --- recording --- */
+
+enum call_type { WRITE, TRUNCATE, PUNCH, SYNC };
+
+struct call {
+	enum call_type type;
+	uint64_t off, len;
+	uint8_t *data;
+	int op;		/* the operation during which it was made */
+};
+
+static bool recording;
+static int current_op;
+static struct call calls[CALLS];
+static int call_count;
+
+static struct call *record(enum call_type type, uint64_t off, uint64_t len)
+{
+	struct call *c;
+
+	if (!recording)
+		return NULL;
+	if (call_count == CALLS)
+		abort();
+	c = &calls[call_count++];
+	*c = (struct call){ .type = type, .off = off, .len = len,
+			    .op = current_op };
+	return c;
+}
+
+ssize_t pwrite64(int fd, const void *buf, size_t len, off64_t off);
+int ftruncate64(int fd, off64_t len);
+int fallocate64(int fd, int mode, off64_t off, off64_t len);
+
+/* These stand before the C library's. */
+ssize_t pwrite64(int fd, const void *buf, size_t len, off64_t off)
+{
+	struct call *c = record(WRITE, off, len);
+
+	if (c) {
+		c->data = malloc(len);
+		memcpy(c->data, buf, len);
+	}
+	return syscall(SYS_pwrite64, fd, buf, len, off);
+}
+
+int ftruncate64(int fd, off64_t len)
+{
+	record(TRUNCATE, len, 0);
+	return (int)syscall(SYS_ftruncate, fd, len);
+}
+
+int fallocate64(int fd, int mode, off64_t off, off64_t len)
+{
+	if (mode & FALLOC_FL_PUNCH_HOLE)
+		record(PUNCH, off, len);
+	return (int)syscall(SYS_fallocate, fd, mode, off, len);
+}
+
+int fdatasync(int fd)
+{
+	int ret = (int)syscall(SYS_fdatasync, fd);
+
+	record(SYNC, 0, 0);
+	return ret;
+}
+
+/* --- the disk --- */
+
+struct disk {
+	uint8_t data[DISK];
+	uint64_t size;
+};
+
+static uint64_t rng_state;
+
+static uint64_t rnd(uint64_t below)
+{
+	rng_state ^= rng_state << 13;
+	rng_state ^= rng_state >> 7;
+	rng_state ^= rng_state << 17;
+	return rng_state % below;
+}
+
+static void put(struct disk *d, const struct call *c, uint64_t from, uint64_t to)
+{
+	if (to > DISK)
+		abort();
+	memcpy(d->data + from, c->data + (from - c->off), to - from);
+	if (to > d->size)
+		d->size = to;
+}
+
+/* Percent of the sectors that reach the disk: all of them, some, or none. */
+static void apply(struct disk *d, const struct call *c, unsigned int percent)
+{
+	uint64_t at, end;
+
+	switch (c->type) {
+	case WRITE:
+		for (at = c->off; at < c->off + c->len; at = end) {
+			end = (at / SECTOR + 1) * SECTOR;
+			if (end > c->off + c->len)
+				end = c->off + c->len;
+			if (rnd(100) < percent)
+				put(d, c, at, end);
+		}
+		break;
+	case TRUNCATE:
+		if (rnd(100) >= percent)
+			break;
+		if (c->off < d->size)
+			memset(d->data + c->off, 0, d->size - c->off);
+		d->size = c->off;
+		break;
+	case PUNCH:
+		if (rnd(100) >= percent)
+			break;
+		end = c->off + c->len < d->size ? c->off + c->len : d->size;
+		if (c->off < end)
+			memset(d->data + c->off, 0, end - c->off);
+		break;
+	case SYNC:
+		break;
+	}
+}
+
+static void build(struct disk *d, int cut, int synced, unsigned int percent)
+{
+	memset(d, 0, sizeof(*d));
+	for (int i = 0; i < cut; i++)
+		apply(d, &calls[i], i < synced ? 100 : percent);
+}
+
+/* --- the file and its model --- */
+
+struct state {
+	uint8_t data[ROOM];
+	size_t len;
+};
+
+static struct chaosimg_archive *archive;
+static const uint8_t binding[CHAOSIMG_BINDING_SIZE] = "a name's binding";
+
+static int setup(void **state)
+{
+	static const uint8_t id[CHAOSIMG_ID_SIZE] = "test archive id";
+	uint8_t key[CHAOSIMG_KEY_SIZE] = "test archive key";
+	struct keyset ks = { .id = "test keyset id", .created = 1 };
+
+	(void)state;
+	memset(ks.key, 0x5a, sizeof(ks.key));
+	ks.key[KEY_STRUCTURE][0] = 1;
+	assert_return_code(archive_new(id, key, CHUNK, &archive), 0);
+	assert_return_code(keyring_add(archive->ring, &ks), 0);
+	archive->fd = open("/tmp", O_RDONLY | O_DIRECTORY);
+	return archive->fd < 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	chaosimg_archive_close(archive);
+	return 0;
+}
+
+enum { OPS = 14 };
+
+static struct state history[OPS + 1];	/* after each operation */
+static int synced_by[OPS + 1];		/* last operation whose sync had returned */
+
+static void write_op(struct chaosimg_file *f, struct state *s)
+{
+	uint64_t len = rnd(2) ? 1 + rnd(3 * CHUNK) : (1 + rnd(3)) * CHUNK;
+	uint64_t off = rnd(3) ? rnd(ROOM - len) : s->len;
+
+	if (rnd(2))
+		off -= off % CHUNK;
+	if (off + len > ROOM)
+		return;
+	if (off > s->len)
+		memset(s->data + s->len, 0, off - s->len);
+	for (uint64_t i = 0; i < len; i++)
+		s->data[off + i] = (uint8_t)rnd(256);
+	if (off + len > s->len)
+		s->len = off + len;
+	assert_int_equal(chaosimg_file_write(f, s->data + off, len, off), len);
+}
+
+static void truncate_op(struct chaosimg_file *f, struct state *s)
+{
+	size_t len = rnd(ROOM);
+
+	if (len > s->len)
+		memset(s->data + s->len, 0, len - s->len);
+	s->len = len;
+	assert_int_equal(chaosimg_file_truncate(f, len), 0);
+}
+
+static void punch_op(struct chaosimg_file *f, struct state *s)
+{
+	uint64_t off = rnd(ROOM), len = 1 + rnd(4 * CHUNK), end = off + len;
+
+	if (end > s->len)
+		end = s->len;
+	if (off < end)
+		memset(s->data + off, 0, end - off);
+	assert_int_equal(chaosimg_file_allocate(f, FALLOC_FL_PUNCH_HOLE |
+						FALLOC_FL_KEEP_SIZE, off, len), 0);
+}
+
+/* Run the operations, recording; the file exists and is synced at first. */
+static void run(int fd)
+{
+	struct chaosimg_file *f;
+	int synced = 0;
+
+	memset(&history[0], 0, sizeof(history[0]));
+	call_count = 0;
+	current_op = 0;
+	recording = true;
+	assert_int_equal(chaosimg_file_create(archive, dup(fd), binding, &f), 0);
+	write_op(f, &history[0]);
+	assert_int_equal(chaosimg_file_sync(f), 0);
+	for (int op = 1; op <= OPS; op++) {
+		struct state *s = &history[op];
+
+		current_op = op;
+		synced_by[op] = synced;
+		*s = history[op - 1];
+		switch (rnd(9)) {
+		case 0 ... 3:
+			write_op(f, s);
+			break;
+		case 4:
+			truncate_op(f, s);
+			break;
+		case 5:
+			punch_op(f, s);
+			break;
+		case 6:
+			assert_int_equal(chaosimg_file_flush(f), 0);
+			break;
+		case 7:
+			assert_int_equal(chaosimg_file_sync(f), 0);
+			synced = op;
+			break;
+		case 8:
+			assert_int_equal(chaosimg_file_close(f), 0);
+			assert_int_equal(chaosimg_file_open(archive, dup(fd),
+						binding, CHAOSIMG_FILE_WRITE,
+						&f), 0);
+			break;
+		}
+	}
+	assert_int_equal(chaosimg_file_close(f), 0);
+	recording = false;
+}
+
+/* Is byte @i as it was in one of the states @from .. @to? */
+static bool allowed(uint8_t byte, size_t i, int from, int to)
+{
+	for (int s = from; s <= to; s++)
+		if (i >= history[s].len || history[s].data[i] == byte)
+			return true;
+	return false;
+}
+
+static void check_state(const struct disk *d, int from, int to)
+{
+	size_t least = ROOM, len, max = 0;
+	struct chaosimg_file *f;
+	uint8_t got[CHUNK];
+	int fd = open("/tmp", O_TMPFILE | O_RDWR, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write_full(fd, d->data, d->size, 0), 0);
+	for (int s = from; s <= to; s++) {
+		if (history[s].len < least)
+			least = history[s].len;
+		if (history[s].len > max)
+			max = history[s].len;
+	}
+	if (chaosimg_file_open(archive, fd, binding, CHAOSIMG_FILE_WRITE, &f))
+		fail_msg("open: %s", chaosimg_errmsg());
+	len = chaosimg_file_length(f);
+	if (len < least || len > max)
+		fail_msg("length %zu, not in %zu..%zu", len, least, max);
+	for (size_t at = 0; at < len; at += CHUNK) {
+		ssize_t n = chaosimg_file_read(f, got, CHUNK, at);
+
+		/* What was never synced may be lost, but must not be wrong. */
+		if (n < 0 && at + CHUNK > least)
+			continue;
+		if (n < 0)
+			fail_msg("synced bytes at %zu: %s", at, chaosimg_errmsg());
+		for (ssize_t i = 0; i < n; i++)
+			if (!allowed(got[i], at + i, from, to))
+				fail_msg("wrong byte at %zu", at + i);
+	}
+	chaosimg_file_close(f);
+}
+
+static void dump(int cut, int synced)
+{
+	if (!getenv("CRASH_TRACE"))
+		return;
+	print_message("#\n");
+	for (int i = 0; i < cut; i++)
+		print_message("# %c%d %s %llu+%llu\n", i < synced ? ' ' : '?',
+			      calls[i].op,
+			      calls[i].type == WRITE ? "write" :
+			      calls[i].type == SYNC ? "sync" :
+			      calls[i].type == PUNCH ? "punch" : "truncate",
+			      (unsigned long long)calls[i].off,
+			      (unsigned long long)calls[i].len);
+}
+
+static void test_power_cuts(void **state)
+{
+	static const unsigned int percents[] = { 0, 50, 90, 100 };
+	static struct disk disk;
+	const char *more = getenv("CRASH_SEEDS");
+	uint64_t seeds = more ? strtoull(more, NULL, 10) : 40;
+	long tried = 0;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= seeds; seed++) {
+		int fd = open("/tmp", O_TMPFILE | O_RDWR, 0600);
+
+		assert_true(fd >= 0);
+		rng_state = seed * 0x9e3779b97f4a7c15u;
+		run(fd);
+		close(fd);
+		for (int n = 0; n < STATES; n++) {
+			int cut = 1 + (int)rnd(call_count), synced = 0, op;
+
+			for (int i = 0; i < cut; i++)
+				if (calls[i].type == SYNC)
+					synced = i;
+			op = calls[cut - 1].op;
+			/* Before the first sync returned nothing is promised. */
+			if (!op)
+				continue;
+			build(&disk, cut, synced, percents[n % 4]);
+			dump(cut, synced);
+			check_state(&disk, synced_by[op], op);
+			tried++;
+		}
+		while (call_count)
+			free(calls[--call_count].data);
+	}
+	print_message("# %ld states of the disk\n", tried);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_power_cuts),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
