@@ -53,6 +53,8 @@ tests: $(TESTS)
 
 # The fast implementations' instruction sets; each is entered only where the CPU has them.
 $(BUILD)/cipher/aesni.o: EXTRA := -mssse3 -msse4.1 -maes -mpclmul
+$(BUILD)/cipher/avx512.o: EXTRA := -maes -mpclmul -mavx512f -mavx512bw -mavx512vl \
+	-mvaes -mvpclmulqdq -mgfni
 # The cipher is freestanding, here as in the kernel.
 $(call obj,$(CIPHER_SRC)): EXTRA += -ffreestanding -O3
 

@@ -6,62 +6,12 @@
  */
 #ifdef __x86_64__
 
-/* The intrinsics' malloc is not for freestanding code. */
-#define _MM_MALLOC_H_INCLUDED
-#include <immintrin.h>
-
-#include "cipher.h"
+#include "x86.h"
 
 enum {
 	WIDE = 8,		/* blocks in flight in XCTR */
 	STRIDE = 8,		/* blocks for one reduction in POLYVAL */
 };
-
-CHAOSIMG_INLINE __m128i load(const u8 *p)
-{
-	return _mm_loadu_si128((const __m128i *)p);
-}
-
-CHAOSIMG_INLINE void store(u8 *p, __m128i x)
-{
-	_mm_storeu_si128((__m128i *)p, x);
-}
-
-/* --- plain AES ------------------------------------------------------------ */
-
-static void aesni_set_rounds(struct chaosimg_cipher_key *key,
-			     enum chaosimg_schedule which,
-			     const u8 rk[CHAOSIMG_ROUNDS + 1][CHAOSIMG_BLOCK])
-{
-	__builtin_memcpy(key->u.v.rk[which], rk, sizeof(key->u.v.rk[which]));
-}
-
-static void aesni_aes(const struct chaosimg_cipher_key *key,
-		      enum chaosimg_schedule which, u8 *dst, const u8 *src,
-		      size_t blocks)
-{
-	const u8 (*rk)[CHAOSIMG_BLOCK] = key->u.v.rk[which];
-	__m128i s[4], k;
-	size_t i, n;
-	int r;
-
-	for (; blocks; blocks -= n) {
-		n = blocks < 4 ? blocks : 4;
-		for (i = 0; i < n; i++)
-			s[i] = load(src + 16 * i) ^ load(rk[0]);
-		for (r = 1; r < CHAOSIMG_ROUNDS; r++) {
-			k = load(rk[r]);
-			for (i = 0; i < n; i++)
-				s[i] = _mm_aesenc_si128(s[i], k);
-		}
-		k = load(rk[CHAOSIMG_ROUNDS]);
-		for (i = 0; i < n; i++)
-			store(dst + 16 * i, _mm_aesenclast_si128(s[i], k));
-		src += 16 * n;
-		dst += 16 * n;
-	}
-	chaosimg_wipe(s, sizeof(s));
-}
 
 /* --- matrices as look-ups ------------------------------------------------- */
 
@@ -129,7 +79,8 @@ CHAOSIMG_INLINE void encrypt_blocks(const struct chaosimg_cipher_key *key,
 	for (r = 1; r <= CHAOSIMG_ROUNDS; r++) {
 		lo = load(image->u.nibble[r - 1][0]);
 		hi = load(image->u.nibble[r - 1][1]);
-		k = r < CHAOSIMG_ROUNDS ? load(key->u.v.rk[CHAOSIMG_MAIN][r]) : last;
+		k = r == CHAOSIMG_ROUNDS ? last :
+			load(key->u.v.rk[CHAOSIMG_MAIN][r]);
 		for (i = 0; i < n; i++) {
 			s[i] = apply(s[i], lo, hi);
 			s[i] = r < CHAOSIMG_ROUNDS ?
@@ -235,38 +186,11 @@ static void aesni_xctr(const struct chaosimg_cipher_key *key,
 
 /* --- POLYVAL -------------------------------------------------------------- */
 
-struct wide {
-	__m128i lo, mid, hi;
-};
-
-CHAOSIMG_INLINE void multiply_add(struct wide *w, __m128i a, __m128i b)
-{
-	w->lo ^= _mm_clmulepi64_si128(a, b, 0x00);
-	w->hi ^= _mm_clmulepi64_si128(a, b, 0x11);
-	w->mid ^= _mm_clmulepi64_si128(a, b, 0x01) ^
-		_mm_clmulepi64_si128(a, b, 0x10);
-}
-
-/*
- * Divide by x^128 modulo x^128 + x^127 + x^126 + x^121 + 1, in two halves: the
- * lowest 64 bits times x^63 + x^62 + x^57 are added one word up, and they
- * themselves two words up.
- */
-CHAOSIMG_INLINE __m128i reduce(const struct wide *w)
-{
-	const __m128i g = _mm_set1_epi64x((long long)0xC200000000000000ULL);
-	__m128i lo = w->lo ^ _mm_slli_si128(w->mid, 8);
-	__m128i hi = w->hi ^ _mm_srli_si128(w->mid, 8);
-
-	lo = _mm_shuffle_epi32(lo, 0x4e) ^ _mm_clmulepi64_si128(lo, g, 0x00);
-	lo = _mm_shuffle_epi32(lo, 0x4e) ^ _mm_clmulepi64_si128(lo, g, 0x00);
-	return hi ^ lo;
-}
-
 static void aesni_polyval(const struct chaosimg_cipher_key *key,
 			  u8 acc[CHAOSIMG_BLOCK], const u8 *src, size_t blocks,
 			  u64 flip)
 {
+	const u8 (*hp)[CHAOSIMG_BLOCK] = key->u.v.hpow;
 	const __m128i f = _mm_set1_epi64x((long long)flip);
 	__m128i a = load(acc);
 	struct wide w;
@@ -275,16 +199,16 @@ static void aesni_polyval(const struct chaosimg_cipher_key *key,
 	for (; blocks; blocks -= n, src += 16 * n) {
 		n = blocks < STRIDE ? blocks : STRIDE;
 		w.lo = w.mid = w.hi = _mm_setzero_si128();
-		multiply_add(&w, a ^ f ^ load(src), load(key->u.v.hpow[n - 1]));
+		multiply_add(&w, a ^ f ^ load(src), load(hp[n - 1]));
 		if (n == STRIDE) {
 #pragma GCC unroll 8
 			for (i = 1; i < STRIDE; i++)
 				multiply_add(&w, f ^ load(src + 16 * i),
-					     load(key->u.v.hpow[STRIDE - 1 - i]));
+					     load(hp[STRIDE - 1 - i]));
 		} else {
 			for (i = 1; i < n; i++)
 				multiply_add(&w, f ^ load(src + 16 * i),
-					     load(key->u.v.hpow[n - 1 - i]));
+					     load(hp[n - 1 - i]));
 		}
 		a = reduce(&w);
 	}
@@ -312,10 +236,10 @@ const struct chaosimg_cipher_impl chaosimg_impl_aesni = {
 	.needs = CHAOSIMG_CPU_AESNI,
 	.simd = true,
 	.image_size = sizeof(((struct chaosimg_image *)0)->u.nibble),
-	.set_rounds = aesni_set_rounds,
+	.set_rounds = x86_set_rounds,
 	.set_hash = aesni_set_hash,
 	.set_image = aesni_set_image,
-	.aes = aesni_aes,
+	.aes = x86_aes,
 	.encrypt = aesni_encrypt,
 	.decrypt = aesni_decrypt,
 	.xctr = aesni_xctr,

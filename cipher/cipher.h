@@ -37,7 +37,7 @@ enum chaosimg_schedule {
  * struct chaosimg_cipher_key - a key, set up; read-only once it is set
  * @sliced: the schedules as bit planes, for generic
  * @rk: the schedules, for the others
- * @hpow: powers of the hash key, H^1 first, for the others
+ * @hpow: powers of the hash key, in the order the implementation likes
  * @h: POLYVAL's key
  * @l: the frame's constant L
  */

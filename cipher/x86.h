@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the x86 implementations share: plain AES, and POLYVAL's reduction. */
+#ifndef CHAOSIMG_CIPHER_X86_H
+#define CHAOSIMG_CIPHER_X86_H
+
+/* The intrinsics' malloc is not for freestanding code. */
+#define _MM_MALLOC_H_INCLUDED
+#include <immintrin.h>
+
+#include "cipher.h"
+
+CHAOSIMG_INLINE __m128i load(const u8 *p)
+{
+	return _mm_loadu_si128((const __m128i *)p);
+}
+
+CHAOSIMG_INLINE void store(u8 *p, __m128i x)
+{
+	_mm_storeu_si128((__m128i *)p, x);
+}
+
+/* The instructions take the round keys as they are. */
+static void x86_set_rounds(struct chaosimg_cipher_key *key,
+			   enum chaosimg_schedule which,
+			   const u8 rk[CHAOSIMG_ROUNDS + 1][CHAOSIMG_BLOCK])
+{
+	__builtin_memcpy(key->u.v.rk[which], rk, sizeof(key->u.v.rk[which]));
+}
+
+static void x86_aes(const struct chaosimg_cipher_key *key,
+		    enum chaosimg_schedule which, u8 *dst, const u8 *src,
+		    size_t blocks)
+{
+	const u8 (*rk)[CHAOSIMG_BLOCK] = key->u.v.rk[which];
+	__m128i s[4], k;
+	size_t i, n;
+	int r;
+
+	for (; blocks; blocks -= n) {
+		n = blocks < 4 ? blocks : 4;
+		for (i = 0; i < n; i++)
+			s[i] = load(src + 16 * i) ^ load(rk[0]);
+		for (r = 1; r < CHAOSIMG_ROUNDS; r++) {
+			k = load(rk[r]);
+			for (i = 0; i < n; i++)
+				s[i] = _mm_aesenc_si128(s[i], k);
+		}
+		k = load(rk[CHAOSIMG_ROUNDS]);
+		for (i = 0; i < n; i++)
+			store(dst + 16 * i, _mm_aesenclast_si128(s[i], k));
+		src += 16 * n;
+		dst += 16 * n;
+	}
+	chaosimg_wipe(s, sizeof(s));
+}
+
+struct wide {
+	__m128i lo, mid, hi;
+};
+
+CHAOSIMG_INLINE void multiply_add(struct wide *w, __m128i a, __m128i b)
+{
+	w->lo ^= _mm_clmulepi64_si128(a, b, 0x00);
+	w->hi ^= _mm_clmulepi64_si128(a, b, 0x11);
+	w->mid ^= _mm_clmulepi64_si128(a, b, 0x01) ^
+		_mm_clmulepi64_si128(a, b, 0x10);
+}
+
+/*
+ * Divide by x^128 modulo x^128 + x^127 + x^126 + x^121 + 1, in two halves: the
+ * lowest 64 bits times x^63 + x^62 + x^57 are added one word up, and they
+ * themselves two words up.
+ */
+CHAOSIMG_INLINE __m128i reduce(const struct wide *w)
+{
+	const __m128i g = _mm_set1_epi64x((long long)0xC200000000000000ULL);
+	__m128i lo = w->lo ^ _mm_slli_si128(w->mid, 8);
+	__m128i hi = w->hi ^ _mm_srli_si128(w->mid, 8);
+
+	lo = _mm_shuffle_epi32(lo, 0x4e) ^ _mm_clmulepi64_si128(lo, g, 0x00);
+	lo = _mm_shuffle_epi32(lo, 0x4e) ^ _mm_clmulepi64_si128(lo, g, 0x00);
+	return hi ^ lo;
+}
+
+#endif
