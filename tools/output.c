@@ -24,7 +24,8 @@ static void remove_and_die(int signo)
 
 static void guard(struct output *o)
 {
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP,
+				       SIGQUIT };
 	size_t i;
 
 	named = o;
