@@ -109,6 +109,38 @@ echo close >&"${writer[1]}"
 wait $writer_pid
 is "and sealed after close" "$(text being-written state)" sealed
 
+# FUSE has no unnamed files here: OUT gets a temporary name meanwhile.
+mkdir "$mnt/out"
+ok "OUT on the mount" "$chaosimg" encrypt --keyfile "$key" "$ct" "$mnt/out/c"
+fails "is not overwritten" 1 "out/c: exists" \
+	"$chaosimg" encrypt --keyfile "$key" "$ct" "$mnt/out/c"
+ok "but by force" "$chaosimg" encrypt -f --keyfile "$key" "$ct" "$mnt/out/c"
+ok "and decrypts" "$chaosimg" decrypt --keyfile "$key" "$mnt/out/c" \
+	"$work/back"
+ok "to the same" cmp "$ct" "$work/back"
+TMPDIR=$mnt/out "$chaosimg" encrypt --keyfile "$key" "$ct" - >"$work/c"
+ok "a spool on the mount" "$chaosimg" decrypt -f --keyfile "$key" "$work/c" \
+	"$work/back"
+for signal in INT TERM HUP; do
+	mkfifo "$work/slow"
+	# A background job of a shell ignores SIGINT, and what it starts too.
+	python3 -c 'import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])' "$chaosimg" encrypt --keyfile "$key" \
+		"$work/slow" "$mnt/out/d" &
+	pid=$!
+	exec 6>"$work/slow"
+	printf '%1000000s' x >&6
+	is "a temporary name while it runs" \
+		"$(find "$mnt/out" -name '.chaosimg.*' | wc -l)" 1
+	kill -$signal $pid
+	wait $pid
+	is "SIG$signal ends it" $? $((128 + $(kill -l $signal)))
+	exec 6>&-
+	rm "$work/slow"
+	is "and leaves nothing" "$(ls -A "$mnt/out")" c
+done
+
 "$chaosimg" keyfile "$work/key2"
 ok "a key is added while it is mounted" "$chaosimg" key add --keyfile "$key" \
 	--new-keyfile "$work/key2" "$archive"
