@@ -33,7 +33,7 @@ struct making {
 static int check_empty(int fd, const char *path)
 {
 	struct dirent *e;
-	int copy = dup(fd);
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	DIR *d = copy < 0 ? NULL : fdopendir(copy);
 	int ret = 0;
 

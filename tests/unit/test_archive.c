@@ -22,6 +22,7 @@
 
 #include "config.h"
 #include "config_file.h"
+#include "hex.h"
 #include "keyring.h"
 
 static char top[256];
@@ -927,6 +928,107 @@ static void passphrases_have_a_length(void **state)
 	assert_int_equal(read_pass(text, 1026), 0);
 }
 
+/* --- format version 1, as it must stay ------------------------------------------------------ */
+
+/*
+ * Made once, and opened by a model in Python that knows the documentation
+ * only: it gave the archive key and the keys below.
+ */
+static const char v1_key[] =
+	"chaosimg-key-v1 9598c93223d1b8891704396866cb0ef111fb953c"
+	"2e416384963292ddb35d1103 5411cd3330466d37\n";
+
+static const char v1_config[] =
+	"{\n"
+	"  \"format\": \"chaosimg-archive\",\n"
+	"  \"version\": 1,\n"
+	"  \"archive_id\": \"fb0ad408e8d2a090eb1f04328671b752\",\n"
+	"  \"created\": 1795180708,\n"
+	"  \"chunk_size\": 65536,\n"
+	"  \"next_slot\": 2,\n"
+	"  \"slots\": [\n"
+	"    {\"id\": 0, \"type\": \"keyfile\", \"created\": 1795180708, "
+	"\"wrapped\": \"e13baedecd6de41970f10d119a085d6807137deb3d2a"
+	"2fa953a7ffe8f3f032e7af4214b67a9b65a6e9c97be014b0c4fee14c"
+	"d3f66b8c3ce5eadbea99\"},\n"
+	"    {\"id\": 1, \"type\": \"passphrase\", \"created\": 179518070"
+	"8, \"kdf\": \"argon2id\", \"time\": 3, \"memory\": 65536, \"lanes"
+	"\": 4, \"salt\": \"6d3432b88a3aeba54d8053923c9261ad4803f2e2c"
+	"1d2657f23ef2cac401be47b\", \"wrapped\": \"220d44b15dbbfebbbe"
+	"a545d5011764205ecb12bca8a05148a7b5ce308e376526daf3f420c5"
+	"1287de85371c67336ac10a1879c8dfa8dfd53d991c96e9\"}\n"
+	"  ],\n"
+	"  \"keysets\": [\n"
+	"    \"af19e3770a1dae5c97a28dcac56462c9\"\n"
+	"  ],\n"
+	"  \"mac\": \"343c76246a2b658451724c54a8827a67b8aaf025fd4d72"
+	"242bd7cbdd1b6dd9f5\",\n"
+	"  \"checksum\": \"fa322ab9a83b60e5\"\n"
+	"}\n";
+
+static const char v1_keyset[] =
+	"{\n"
+	"  \"format\": \"chaosimg-keyset\",\n"
+	"  \"version\": 1,\n"
+	"  \"id\": \"af19e3770a1dae5c97a28dcac56462c9\",\n"
+	"  \"archive_id\": \"fb0ad408e8d2a090eb1f04328671b752\",\n"
+	"  \"created\": 1795180708,\n"
+	"  \"wraps\": [\n"
+	"    {\"under\": \"archive-key\", \"wrapped\": \"975624c197fe7fc"
+	"98550ec69461a7b515a62f1620ed83e3576e32c73118fa554d77b0bf"
+	"d5fc405f980fe7d0bc5f95105f9f60f1a776bd6a84dfac8b938504b1"
+	"eb010282b0e5fd97259b11e09ecf0a3a7978c3ddf81179b23958f48c"
+	"2c5d00d989e23b4146dc1857611fbd5fe2940119d7caee4b2c086b08"
+	"41671f562f03acbaee62d03686a90ed898e5868b28acee004743b1b9"
+	"8d80a27d852e9be92\"}\n"
+	"  ],\n"
+	"  \"checksum\": \"454d1d994253c7b5\"\n"
+	"}\n";
+
+#define V1_KEYSET_NAME	"af19e3770a1dae5c97a28dcac56462c9.json"
+#define V1_ARCHIVE_KEY	"627fbfe1f1f73c30f5bc0c2016b7b2d1" \
+			"7fcdbcbd46e95b6c32695173ad0ec5ef"
+
+static const char *const v1_keys[KEY_COUNT] = {
+	"f7586ded5d8df9efadd39a41774bd48cbe4f4867415d2e6320985cf952ab9596",
+	"93d1a36e531918c047b9cb944a3bbc068899393c29c9691e67bdb42454fccc7c",
+	"00094af7ed2ba9e2d1fb26048e8ad125e35ee1abd0075ff28c7c4305343a02c4",
+	"e812e9ba345f8ea4198fa582f7932af8d92f7200fb79555428eef49d4be98beb",
+};
+
+static void version_1_archives_open(void **state)
+{
+	struct chaosimg_credential *cred, *pass;
+	char *path = in_top("v1");
+	struct chaosimg_archive *a;
+	char hex[2 * CHAOSIMG_KEY_SIZE + 1];
+	int i;
+
+	(void)state;
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(mkdir(in_top("v1/data"), 0700), 0);
+	assert_int_equal(mkdir(in_top("v1/keysets"), 0700), 0);
+	spit(config_file(path), v1_config, strlen(v1_config));
+	spit(in_top("v1/keysets/" V1_KEYSET_NAME), v1_keyset,
+	     strlen(v1_keyset));
+	spit(in_top("v1-key"), v1_key, strlen(v1_key));
+	assert_int_equal(chaosimg_credential_keyfile(in_top("v1-key"), &cred),
+			 0);
+	assert_int_equal(chaosimg_archive_open(path, cred, 0, &a), 0);
+	hex_encode(keyring_archive_key(a->ring), CHAOSIMG_KEY_SIZE, hex);
+	assert_string_equal(hex, V1_ARCHIVE_KEY);
+	for (i = 0; i < KEY_COUNT; i++) {
+		hex_encode(keyring_newest(a->ring)->key[i], CHAOSIMG_KEY_SIZE,
+			   hex);
+		assert_string_equal(hex, v1_keys[i]);
+	}
+	chaosimg_archive_close(a);
+	assert_int_equal(chaosimg_credential_passphrase("hello", 5, &pass), 0);
+	assert_int_equal(try_open(path, pass, 0), 0);
+	chaosimg_credential_free(pass);
+	chaosimg_credential_free(cred);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -959,6 +1061,7 @@ int main(void)
 		cmocka_unit_test(damaged_key_files_are_refused),
 		cmocka_unit_test(failed_key_file_leaves_nothing),
 		cmocka_unit_test(passphrases_have_a_length),
+		cmocka_unit_test(version_1_archives_open),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
