@@ -172,7 +172,7 @@ u64 chaosimg_matrix(u64 lu);
 /** chaosimg_matrix_inverse() - its inverse */
 u64 chaosimg_matrix_inverse(u64 lu);
 
-/* --- the frame (frame.c) -------------------------------------------------- */
+/* --- messages in memory (message.c, user space) --------------------------- */
 
 /**
  * chaosimg_encrypt() - encrypt one message
@@ -205,6 +205,8 @@ void chaosimg_decrypt_split(const struct chaosimg_cipher_key *key,
 			    const u8 iv[CHAOSIMG_TWEAK],
 			    u8 head[CHAOSIMG_BLOCK], u8 *data, const u8 *src,
 			    size_t len);
+
+/* --- the frame (frame.c) -------------------------------------------------- */
 
 /*
  * The pieces, for messages that do not lie in one place. Encryption:

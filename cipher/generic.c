@@ -392,14 +392,14 @@ struct wide {
  * use, up to 15 terms add up in the gap and cannot reach the next used bit.
  */
 #if defined(__SIZEOF_INT128__) && !defined(CHAOSIMG_NO_INT128)
-typedef unsigned __int128 u128;
+typedef unsigned __int128 product;
 
 static inline struct wide clmul(u64 a, u64 b)
 {
 	const u64 top = b >> 60, low = b & ~(0xFULL << 60);
 	u64 x[4], y[4];
 	struct wide r = { 0, 0 };
-	u128 z, t = 0;
+	product z, t = 0;
 	int i, s;
 
 #pragma GCC unroll 4
@@ -412,14 +412,14 @@ static inline struct wide clmul(u64 a, u64 b)
 		z = 0;
 #pragma GCC unroll 4
 		for (i = 0; i < 4; i++)
-			z ^= (u128)x[i] * y[(s - i) & 3];
+			z ^= (product)x[i] * y[(s - i) & 3];
 		r.lo |= (u64)z & EVERY_4TH << s;
 		r.hi |= (u64)(z >> 64) & EVERY_4TH << s;
 	}
 	/* The 16th term of each class, bit by bit. */
 #pragma GCC unroll 4
 	for (i = 0; i < 4; i++)
-		t ^= (u128)(a & -(top >> i & 1)) << i;
+		t ^= (product)(a & -(top >> i & 1)) << i;
 	t <<= 60;
 	r.lo ^= (u64)t;
 	r.hi ^= (u64)(t >> 64);
