@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Locks on an archive: one writer, one change of the configuration at a time. */
+/* Locks: one writer, and one change of the configuration, at a time. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>

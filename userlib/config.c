@@ -62,7 +62,7 @@ int config_new(enum config_kind kind, uint32_t chunk_size, struct config **out)
 	return 0;
 }
 
-/* --- writing ---------------------------------------------------------------- */
+/* --- writing -------------------------------------------------------------- */
 
 static void print_slots(FILE *out, const struct config *cfg)
 {
@@ -200,7 +200,7 @@ int config_verify(const struct config *cfg, const struct keyring *ring,
 	return ret;
 }
 
-/* --- reading ---------------------------------------------------------------- */
+/* --- reading -------------------------------------------------------------- */
 
 /* Not ours, or ours with a damaged beginning? Only the error text differs. */
 static int foreign(const char *text, size_t len, const char *where,

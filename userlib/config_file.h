@@ -33,7 +33,7 @@ int config_file_read(int dirfd, const char *name, const char *where,
 int config_file_write(int dirfd, const char *name, const char *where,
 		      const char *text, size_t len);
 
-/** config_file_write_fd() - write all of it and sync. Return: 0, or -1 and errno */
+/** config_file_write_fd() - write all and sync. Return: 0, or -1 and errno */
 int config_file_write_fd(int fd, const char *text, size_t len);
 
 /**

@@ -71,7 +71,7 @@ static int write_piece(int fd, const uint8_t *buf, size_t len)
 	return 0;
 }
 
-/* --- encryption ------------------------------------------------------------- */
+/* --- encryption ----------------------------------------------------------- */
 
 static int copy_in(int in, struct chaosimg_file *f, uint8_t *buf,
 		   progress_fn progress)
@@ -194,7 +194,7 @@ int chaosimg_image_encrypt(const struct chaosimg_credential *cred, int in,
 	return ret;
 }
 
-/* --- decryption ------------------------------------------------------------- */
+/* --- decryption ----------------------------------------------------------- */
 
 static int copy_out(struct chaosimg_file *f, int out, uint8_t *buf,
 		    progress_fn progress)

@@ -289,8 +289,8 @@ int slot_open_any(const struct slot *s, uint32_t count,
 		if (ret != -EKEYREJECTED)
 			return ret;
 	}
-	return fail(EKEYREJECTED, tried ? "%s: wrong key: no slot opens with this %s" :
-		    "%s: wrong key: no slot takes a %s", where,
+	return fail(EKEYREJECTED, "%s: wrong key: no slot %s %s", where,
+		    tried ? "opens with this" : "takes a",
 		    cred->type == CHAOSIMG_SLOT_PASSPHRASE ? "passphrase" :
 		    "key file");
 }

@@ -72,7 +72,7 @@ static int remove_top(void **state)
 	return nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-/* --- files ---------------------------------------------------------------------- */
+/* --- files ---------------------------------------------------------------- */
 
 static char *slurp(const char *path, size_t *len)
 {
@@ -171,7 +171,7 @@ static char *config_file(const char *archive)
 	return path;
 }
 
-/* --- archives ------------------------------------------------------------------- */
+/* --- archives ------------------------------------------------------------- */
 
 /* Made once for each name. */
 static char *archive(const char *name)
@@ -328,7 +328,7 @@ static void only_empty_directories_become_archives(void **state)
 	assert_int_equal(try_open(path, key, 0), 0);
 }
 
-/* --- damage ----------------------------------------------------------------------- */
+/* --- damage --------------------------------------------------------------- */
 
 /* Flip every bit of a file: the archive must not open, nor be changed. */
 static void flip_all(const char *path, const char *file)
@@ -507,7 +507,7 @@ static void unknown_wraps_are_passed_over(void **state)
 	free(text);
 }
 
-/* --- locks -------------------------------------------------------------------------- */
+/* --- locks ---------------------------------------------------------------- */
 
 static void one_writer_at_a_time(void **state)
 {
@@ -573,7 +573,7 @@ static void missing_lock_file_is_made_again(void **state)
 	chaosimg_archive_close(a);
 }
 
-/* --- key slots ------------------------------------------------------------------------ */
+/* --- key slots ------------------------------------------------------------ */
 
 static void slots_come_and_go_under_a_mount(void **state)
 {
@@ -683,7 +683,7 @@ static void slot_changes_need_an_authentic_config(void **state)
 	chaosimg_archive_close(a);
 }
 
-/* --- when something fails ---------------------------------------------------------------- */
+/* --- when something fails ------------------------------------------------- */
 
 /* In a child that cannot write more than @limit bytes to any file. */
 static int in_want(int (*fn)(const char *), const char *path, rlim_t limit)
@@ -781,7 +781,7 @@ static void half_made_archive_is_none(void **state)
 	assert_non_null(strstr(chaosimg_errmsg(), "not a chaosimg archive"));
 }
 
-/* --- secrets ------------------------------------------------------------------------------- */
+/* --- secrets -------------------------------------------------------------- */
 
 static const char *needle;
 static size_t needle_len;
@@ -846,7 +846,7 @@ static void no_key_is_in_the_archive(void **state)
 	free(text);
 }
 
-/* --- key files and passphrase files ----------------------------------------------------------- */
+/* --- key files and passphrase files --------------------------------------- */
 
 static int read_key(const char *path)
 {
@@ -928,7 +928,7 @@ static void passphrases_have_a_length(void **state)
 	assert_int_equal(read_pass(text, 1026), 0);
 }
 
-/* --- format version 1, as it must stay ------------------------------------------------------ */
+/* --- format version 1, as it must stay ------------------------------------ */
 
 /*
  * Made once, and opened by a model in Python that knows the documentation

@@ -19,7 +19,7 @@
 #include "hex.h"
 #include "keyring.h"
 
-/* --- HKDF ------------------------------------------------------------------- */
+/* --- HKDF ----------------------------------------------------------------- */
 
 /* RFC 5869, appendix A.1 to A.3: the expand step */
 static const struct {
@@ -84,7 +84,7 @@ static void hex_takes_only_lower_case_digits(void **state)
 	}
 }
 
-/* --- memory for secrets ------------------------------------------------------ */
+/* --- memory for secrets --------------------------------------------------- */
 
 /* Has the mapping around @p these flags in /proc/self/smaps? */
 static bool mapping_has(const void *p, const char *flag)
@@ -151,7 +151,7 @@ static void secrets_never_come_from_ordinary_memory(void **state)
 		secret_free(p[--n]);
 }
 
-/* --- a keyring and a configuration to play with ------------------------------- */
+/* --- a keyring and a configuration to play with --------------------------- */
 
 static const uint8_t archive_key[CHAOSIMG_KEY_SIZE] = { 1, 2, 3 };
 
@@ -164,8 +164,8 @@ static struct config *sample(enum config_kind kind)
 	cfg->slots = kind == CONFIG_IMAGE ? 1 : 2;
 	cfg->next_slot = 7;
 	cfg->slot[0] = (struct slot){
-		.id = 2, .type = CHAOSIMG_SLOT_PASSPHRASE, .created = 1700000000,
-		.time = 3, .memory = 65536, .lanes = 4, .salt_len = 32,
+		.id = 2, .type = CHAOSIMG_SLOT_PASSPHRASE,
+		.created = 1700000000, .time = 3, .memory = 65536, .lanes = 4, .salt_len = 32,
 	};
 	cfg->slot[1] = (struct slot){
 		.id = 5, .type = CHAOSIMG_SLOT_KEYFILE, .created = 1700000001,
@@ -220,7 +220,8 @@ static void config_comes_back(void **state)
 		char *text;
 
 		assert_int_equal(config_render(cfg, ring, &text, &len), 0);
-		assert_int_equal(config_parse(text, len, "here", kind, &got), 0);
+		assert_int_equal(config_parse(text, len, "here", kind, &got),
+				 0);
 		assert_int_equal(got->slots, cfg->slots);
 		/* Members one by one: padding may differ. */
 		for (i = 0; i < cfg->slots; i++) {
@@ -417,7 +418,8 @@ static void newer_and_foreign_are_told_apart(void **state)
 {
 	static const char *const foreign[] = {
 		"", "{}", "[]", "1", "null", "{\"format\": 1}",
-		"{\"format\": \"zip\", \"version\": 9}", "\x7f" "ELF", "{\"a\":",
+		"{\"format\": \"zip\", \"version\": 9}", "\x7f" "ELF",
+		"{\"a\":",
 	};
 	size_t len, newer_len, i;
 	char *text = sample_text(CONFIG_ARCHIVE, &len);
@@ -454,11 +456,12 @@ static void deep_json_is_refused(void **state)
 	assert_int_equal(parse(deep, sizeof(deep), CONFIG_ARCHIVE), -EBADMSG);
 }
 
-/* --- keysets ------------------------------------------------------------------ */
+/* --- keysets -------------------------------------------------------------- */
 
 static void keysets_are_bound_to_their_place(void **state)
 {
-	const uint8_t id[CHAOSIMG_ID_SIZE] = { 1 }, other[CHAOSIMG_ID_SIZE] = { 2 };
+	const uint8_t id[CHAOSIMG_ID_SIZE] = { 1 };
+	const uint8_t other[CHAOSIMG_ID_SIZE] = { 2 };
 	uint8_t wrapped[KEYSET_WRAPPED];
 	struct keyring *ring;
 	struct keyset *ks;
