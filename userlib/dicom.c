@@ -459,7 +459,7 @@ static int looks_like_start(struct walk *w, uint64_t pos,
 	if (err < 0)
 		return err;
 	has_vr = !err && e.vr[0];
-	if (!syntax.explicit_vr && !has_vr)
+	if (!syntax.explicit_vr)
 		err = dicom_read_element(&w->reader, pos, w->length, syntax,
 					 &e);
 	*yes = !err && e.tag >> 16 < 0x100 && syntax.explicit_vr == has_vr;
@@ -578,9 +578,7 @@ static int step(struct walk *w)
 	bool done = false;
 	int err = DICOM_OK;
 
-	if (w->pos == l.end) {
-		if (l.delimited)
-			return DICOM_BROKEN;
+	if (w->pos == l.end) {	/* with or without its delimiter */
 		w->depth--;	/* never the root: see walk_all() */
 		return DICOM_OK;
 	}

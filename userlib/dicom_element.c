@@ -132,7 +132,7 @@ static bool tag_is_possible(uint32_t tag)
 	return group > 0 && group < 0xfffe;
 }
 
-static int decode_explicit(struct dicom_reader *r, uint64_t off, uint64_t end,
+static int decode_explicit(struct dicom_reader *r, uint64_t off,
 			   struct dicom_syntax syntax, struct dicom_element *e)
 {
 	const uint8_t *p;
@@ -148,7 +148,7 @@ static int decode_explicit(struct dicom_reader *r, uint64_t off, uint64_t end,
 		e->length = dicom_get16(p + 6, syntax);
 		return DICOM_OK;
 	}
-	if (!vr_is_long(p + 4) || end - off < 12)
+	if (!vr_is_long(p + 4))
 		return DICOM_BROKEN;
 	err = dicom_fetch(r, off, 12, &p);
 	if (err)
@@ -173,7 +173,7 @@ int dicom_read_element(struct dicom_reader *r, uint64_t off, uint64_t end,
 	if (!tag_is_possible(e->tag))
 		return DICOM_BROKEN;
 	if (syntax.explicit_vr && is_capital(p[4]) && is_capital(p[5])) {
-		err = decode_explicit(r, off, end, syntax, e);
+		err = decode_explicit(r, off, syntax, e);
 		if (err)
 			return err;
 	}

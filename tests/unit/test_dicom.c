@@ -506,6 +506,26 @@ static void test_un_sequence(void **state)
 	       { 8 + 12 + 8 + 8, C }, { 4, I });
 }
 
+/* What UN holds is little endian even where nothing else is. */
+static void test_un_in_big_endian(void **state)
+{
+	size_t m = part10(EXPLICIT_BE);
+
+	(void)state;
+	f.big = true;
+	header(0x00082218, "UN", UNDEF);
+	f.big = false;
+	f.implicit = true;
+	begin_item(UNDEF);
+	element(0x00100010, "PN", "Jane");
+	end_item();
+	end_sequence();
+	f.implicit = false;
+	f.big = true;
+	element(0x00280010, "US", "ab");
+	expect({ 128, I }, { m + 12 + 8 + 8, C }, { 4, I }, { 8 + 8 + 10, C });
+}
+
 static void test_icon(void **state)
 {
 	size_t m = part10(EXPLICIT_LE);
@@ -607,6 +627,26 @@ static void many_fragments(bool table, bool signature)
 	end_sequence();
 	expect({ 128, I }, { m + 12, C }, { fragments, P }, { 8 + 12, C },
 	       { 8, I }, { 8, C });
+}
+
+/* The delimiter at the end of the file is not always the pixels'. */
+static void test_many_fragments_inside(void **state)
+{
+	size_t m = part10(JPEG), frames = 1000;
+
+	(void)state;
+	header(0x00880200, "SQ", UNDEF);
+	begin_item(UNDEF);
+	header(0x7fe00010, "OB", UNDEF);
+	begin_item(0);
+	for (size_t i = 0; i < frames; i++)
+		fragment("1234");
+	end_sequence();
+	element(0xfffcfffc, "OB", "pad.");
+	end_item();
+	end_sequence();
+	expect({ 128, I }, { m + 12 + 8 + 12, C }, { 8 + 12 * frames, P },
+	       { 8 + 12, C }, { 4, I }, { 16, C });
 }
 
 static void test_many_fragments(void **state)
@@ -864,6 +904,17 @@ static void test_trailing_garbage_is_identity(void **state)
 	element(0x00180020, "CS", "SE");
 	f.len += 7;
 	expect({ 128, I }, { m + 10, C }, { 7, I });
+}
+
+/* Implicit VR behind explicit VR is taken for garbage. */
+static void test_trailing_garbage_like_implicit_vr(void **state)
+{
+	size_t m = part10(EXPLICIT_LE);
+
+	(void)state;
+	element(0x00180020, "CS", "SE");
+	put("name\4\0\0\0Jane", 12);
+	expect({ 128, I }, { m + 10, C }, { 12, I });
 }
 
 static void test_read_errors(void **state)
@@ -1313,10 +1364,12 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_listed_sequence_is_whole),
 		cmocka_unit_test(test_private_sequence_is_whole),
 		cmocka_unit_test(test_un_sequence),
+		cmocka_unit_test(test_un_in_big_endian),
 		cmocka_unit_test(test_icon),
 		cmocka_unit_test(test_fragments),
 		cmocka_unit_test(test_signature_behind_fragments),
 		cmocka_unit_test(test_endless_fragments),
+		cmocka_unit_test(test_many_fragments_inside),
 		cmocka_unit_test(test_many_fragments),
 		cmocka_unit_test(test_bad_offset_table),
 		cmocka_unit_test(test_pixels_are_not_read),
@@ -1328,6 +1381,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_broken_item_ends_with_its_sequence),
 		cmocka_unit_test(test_missing_and_stray_delimiters),
 		cmocka_unit_test(test_trailing_garbage_is_identity),
+		cmocka_unit_test(test_trailing_garbage_like_implicit_vr),
 		cmocka_unit_test(test_read_errors),
 		cmocka_unit_test(test_source_shorter_than_it_says),
 		cmocka_unit_test(test_strings),
