@@ -55,6 +55,8 @@ tests: $(TESTS)
 $(BUILD)/cipher/aesni.o: EXTRA := -mssse3 -msse4.1 -maes -mpclmul
 $(BUILD)/cipher/avx512.o: EXTRA := -maes -mpclmul -mavx512f -mavx512bw -mavx512vl \
 	-mvaes -mvpclmulqdq -mgfni
+# gcc 12 gathers bit planes into vectors and scatters them again, at a loss.
+$(BUILD)/cipher/generic.o: EXTRA := -fno-tree-vectorize -fno-tree-slp-vectorize
 # The cipher is freestanding, here as in the kernel.
 $(call obj,$(CIPHER_SRC)): EXTRA += -ffreestanding -O3
 

@@ -186,6 +186,13 @@ static void aesni_xctr(const struct chaosimg_cipher_key *key,
 
 /* --- POLYVAL -------------------------------------------------------------- */
 
+/* hpow holds H^1 .. H^STRIDE, then the sums of their halves. */
+CHAOSIMG_INLINE void add_block(struct wide *w, __m128i x,
+			       const u8 (*hp)[CHAOSIMG_BLOCK])
+{
+	multiply_add(w, x, load(hp[0]), load(hp[STRIDE]));
+}
+
 static void aesni_polyval(const struct chaosimg_cipher_key *key,
 			  u8 acc[CHAOSIMG_BLOCK], const u8 *src, size_t blocks,
 			  u64 flip)
@@ -199,16 +206,16 @@ static void aesni_polyval(const struct chaosimg_cipher_key *key,
 	for (; blocks; blocks -= n, src += 16 * n) {
 		n = blocks < STRIDE ? blocks : STRIDE;
 		w.lo = w.mid = w.hi = _mm_setzero_si128();
-		multiply_add(&w, a ^ f ^ load(src), load(hp[n - 1]));
+		add_block(&w, a ^ f ^ load(src), &hp[n - 1]);
 		if (n == STRIDE) {
 #pragma GCC unroll 8
 			for (i = 1; i < STRIDE; i++)
-				multiply_add(&w, f ^ load(src + 16 * i),
-					     load(hp[STRIDE - 1 - i]));
+				add_block(&w, f ^ load(src + 16 * i),
+					  &hp[STRIDE - 1 - i]);
 		} else {
 			for (i = 1; i < n; i++)
-				multiply_add(&w, f ^ load(src + 16 * i),
-					     load(hp[n - 1 - i]));
+				add_block(&w, f ^ load(src + 16 * i),
+					  &hp[n - 1 - i]);
 		}
 		a = reduce(&w);
 	}
@@ -221,13 +228,10 @@ static void aesni_set_hash(struct chaosimg_cipher_key *key)
 	__m128i p = h;
 	int i;
 
-	store(key->u.v.hpow[0], p);
-	for (i = 1; i < STRIDE; i++) {
-		struct wide w = { 0 };
-
-		multiply_add(&w, p, h);
-		p = reduce(&w);
+	for (i = 0; i < STRIDE; i++) {
 		store(key->u.v.hpow[i], p);
+		store(key->u.v.hpow[STRIDE + i], halves(p));
+		p = multiply(p, h);
 	}
 }
 

@@ -12,7 +12,7 @@
 enum {
 	PER_ZMM = 4,		/* blocks in a register */
 	WIDE = 8,		/* registers in flight in XCTR */
-	STRIDE = 16,		/* blocks for one reduction in POLYVAL */
+	STRIDE = CHAOSIMG_HPOWERS,		/* blocks for one reduction in POLYVAL */
 };
 
 CHAOSIMG_INLINE __m512i broadcast(const u8 *p)
@@ -162,6 +162,7 @@ struct wide_512 {
 	__m512i lo, mid, hi;
 };
 
+/* The four plain products, without a shuffle. */
 CHAOSIMG_INLINE void multiply_add_512(struct wide_512 *w, __m512i a, __m512i b)
 {
 	w->lo ^= _mm512_clmulepi64_epi128(a, b, 0x00);
@@ -179,14 +180,31 @@ CHAOSIMG_INLINE __m128i sum_lanes(__m512i x)
 
 CHAOSIMG_INLINE __m128i reduce_512(const struct wide_512 *w)
 {
-	struct wide sum = {
-		sum_lanes(w->lo), sum_lanes(w->mid), sum_lanes(w->hi),
-	};
+	struct wide sum = { sum_lanes(w->lo), sum_lanes(w->mid),
+			    sum_lanes(w->hi) };
 
+	sum.mid ^= sum.lo ^ sum.hi;	/* reduce() expects Karatsuba's */
 	return reduce(&sum);
 }
 
-/* At most STRIDE blocks; what lies past them is times 0. */
+/* hpow holds the highest power first, as the blocks that they multiply. */
+CHAOSIMG_INLINE __m128i stride(const u8 (*hp)[CHAOSIMG_BLOCK], __m128i a,
+			       const u8 *src, __m512i f)
+{
+	struct wide_512 w = { 0 };
+	__m512i x = _mm512_zextsi128_si512(a);
+	int i;
+
+#pragma GCC unroll 8
+	for (i = 0; i < STRIDE; i += PER_ZMM) {
+		x ^= f ^ _mm512_loadu_si512(src + 16 * i);
+		multiply_add_512(&w, x, _mm512_loadu_si512(hp[i]));
+		x = _mm512_setzero_si512();
+	}
+	return reduce_512(&w);
+}
+
+/* Fewer than STRIDE blocks; what lies past them is multiplied by 0. */
 CHAOSIMG_INLINE __m128i some_blocks(const u8 (*hp)[CHAOSIMG_BLOCK], __m128i a,
 				    const u8 *src, size_t n, __m512i f)
 {
@@ -214,26 +232,21 @@ static void avx512_polyval(const struct chaosimg_cipher_key *key,
 	__m128i a = load(acc);
 
 	for (; blocks >= STRIDE; blocks -= STRIDE, src += 16 * STRIDE)
-		a = some_blocks(hp, a, src, STRIDE, f);
+		a = stride(hp, a, src, f);
 	if (blocks)
 		a = some_blocks(hp, a, src, blocks, f);
 	store(acc, a);
 }
 
-/* The highest power first, in the order of the blocks that they multiply. */
 static void avx512_set_hash(struct chaosimg_cipher_key *key)
 {
 	const __m128i h = load(key->h);
 	__m128i p = h;
 	int i;
 
-	store(key->u.v.hpow[STRIDE - 1], p);
-	for (i = STRIDE - 2; i >= 0; i--) {
-		struct wide w = { 0 };
-
-		multiply_add(&w, p, h);
-		p = reduce(&w);
+	for (i = STRIDE - 1; i >= 0; i--) {
 		store(key->u.v.hpow[i], p);
+		p = multiply(p, h);
 	}
 }
 

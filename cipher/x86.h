@@ -54,16 +54,23 @@ static void x86_aes(const struct chaosimg_cipher_key *key,
 	chaosimg_wipe(s, sizeof(s));
 }
 
+/* A sum of products of 256 bits; Karatsuba's middle is still to be settled. */
 struct wide {
 	__m128i lo, mid, hi;
 };
 
-CHAOSIMG_INLINE void multiply_add(struct wide *w, __m128i a, __m128i b)
+/* The low half gets the sum of both, for Karatsuba's middle product. */
+CHAOSIMG_INLINE __m128i halves(__m128i x)
+{
+	return x ^ _mm_shuffle_epi32(x, 0x4e);
+}
+
+CHAOSIMG_INLINE void multiply_add(struct wide *w, __m128i a, __m128i b,
+				  __m128i b_halves)
 {
 	w->lo ^= _mm_clmulepi64_si128(a, b, 0x00);
 	w->hi ^= _mm_clmulepi64_si128(a, b, 0x11);
-	w->mid ^= _mm_clmulepi64_si128(a, b, 0x01) ^
-		_mm_clmulepi64_si128(a, b, 0x10);
+	w->mid ^= _mm_clmulepi64_si128(halves(a), b_halves, 0x00);
 }
 
 /*
@@ -74,12 +81,22 @@ CHAOSIMG_INLINE void multiply_add(struct wide *w, __m128i a, __m128i b)
 CHAOSIMG_INLINE __m128i reduce(const struct wide *w)
 {
 	const __m128i g = _mm_set1_epi64x((long long)0xC200000000000000ULL);
-	__m128i lo = w->lo ^ _mm_slli_si128(w->mid, 8);
-	__m128i hi = w->hi ^ _mm_srli_si128(w->mid, 8);
+	__m128i mid = w->mid ^ w->lo ^ w->hi;
+	__m128i lo = w->lo ^ _mm_slli_si128(mid, 8);
+	__m128i hi = w->hi ^ _mm_srli_si128(mid, 8);
 
 	lo = _mm_shuffle_epi32(lo, 0x4e) ^ _mm_clmulepi64_si128(lo, g, 0x00);
 	lo = _mm_shuffle_epi32(lo, 0x4e) ^ _mm_clmulepi64_si128(lo, g, 0x00);
 	return hi ^ lo;
+}
+
+/* x * h * x^-128: the next power of h. */
+CHAOSIMG_INLINE __m128i multiply(__m128i x, __m128i h)
+{
+	struct wide w = { 0 };
+
+	multiply_add(&w, x, h, halves(h));
+	return reduce(&w);
 }
 
 #endif
