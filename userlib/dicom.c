@@ -33,8 +33,6 @@ static const struct dicom_syntax explicit_be = { true, true };
 #define UID_IMPLICIT_LE	"1.2.840.10008.1.2"
 #define UID_EXPLICIT_LE	"1.2.840.10008.1.2.1"
 #define UID_EXPLICIT_BE	"1.2.840.10008.1.2.2"
-/* GE's private one: implicit VR, only the pixels are big endian. */
-#define UID_GE_IMPLICIT	"1.2.840.113619.5.2"
 
 /* Transfer syntaxes whose data set is a deflated stream. */
 static const char *const uid_deflated[] = {
@@ -468,7 +466,7 @@ static int looks_like_start(struct walk *w, uint64_t pos,
 
 static struct dicom_syntax declared_syntax(const char *uid)
 {
-	if (!strcmp(uid, UID_IMPLICIT_LE) || !strcmp(uid, UID_GE_IMPLICIT))
+	if (!strcmp(uid, UID_IMPLICIT_LE))
 		return implicit_le;
 	if (!strcmp(uid, UID_EXPLICIT_BE))
 		return explicit_be;

@@ -569,6 +569,35 @@ static void test_fragments(void **state)
 	       { 4, I });
 }
 
+/* Some writers encapsulate without a VR, or with one that says nothing. */
+static void test_fragments_without_vr(void **state)
+{
+	(void)state;
+	for (int un = 0; un < 2; un++) {
+		size_t m = part10(un ? JPEG : IMPLICIT_LE), h;
+
+		f.implicit = !un;
+		h = header(0x7fe00010, "UN", UNDEF);
+		begin_item(0);
+		fragment("first fragment");
+		end_sequence();
+		expect({ 128, I }, { m + h, C }, { 8 + 22, P }, { 8, C });
+	}
+}
+
+/* A private transfer syntax says nothing of the data set's form. */
+static void test_private_transfer_syntax(void **state)
+{
+	size_t m = part10("1.2.840.113619.5.2");
+
+	(void)state;
+	f.implicit = true;
+	element(0x00080060, "CS", "MR");
+	element(0x00100010, "PN", "Jane");
+	expect({ 128, I }, { m + 10 + 8, C }, { 4, I });
+	assert_string_equal(info.modality, "MR");
+}
+
 /* A signature behind the pixels ends like they do, and is not pixels. */
 static void test_signature_behind_fragments(void **state)
 {
@@ -1367,6 +1396,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_un_in_big_endian),
 		cmocka_unit_test(test_icon),
 		cmocka_unit_test(test_fragments),
+		cmocka_unit_test(test_fragments_without_vr),
+		cmocka_unit_test(test_private_transfer_syntax),
 		cmocka_unit_test(test_signature_behind_fragments),
 		cmocka_unit_test(test_endless_fragments),
 		cmocka_unit_test(test_many_fragments_inside),
