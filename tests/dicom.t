@@ -56,7 +56,7 @@ def ok(good, name, *why):
         print("#", line)
 
 
-# --- what the library says ---------------------------------------------------
+# --- what the library says --------------------------------------------------
 
 class Division:
     """The output of test_dicom for one file."""
@@ -99,7 +99,7 @@ def divide(paths):
         yield Division(block.splitlines())
 
 
-# --- what pydicom and the profile say -----------------------------------------
+# --- what pydicom and the profile say ---------------------------------------
 
 def load_profile():
     """The profile as a function: is this tag listed?"""
@@ -197,7 +197,7 @@ def read(path, force=False):
         return None
 
 
-# --- the checks -----------------------------------------------------------------
+# --- the checks -------------------------------------------------------------
 
 seen = [0, 0, 0]
 

@@ -135,7 +135,7 @@ static void give_up_file(struct walk *w)
 	mark(w, w->pos, CHAOSIMG_IDENTITY);
 }
 
-/* --- strings that end up in the information -------------------------------- */
+/* --- strings that end up in the information ----------------------------- */
 
 static bool is_uid_char(uint8_t c)
 {
@@ -214,7 +214,7 @@ static int note_root_element(struct walk *w, const struct dicom_element *e)
 	return DICOM_OK;
 }
 
-/* --- encapsulated pixel data ------------------------------------------------ */
+/* --- encapsulated pixel data -------------------------------------------- */
 
 /* Does the file end in a sequence delimiter that may be this value's? */
 static int ends_in_delimiter(struct walk *w, const struct level *l,
@@ -309,7 +309,7 @@ static int walk_fragments(struct walk *w, const struct level *l,
 	return DICOM_OK;
 }
 
-/* --- sequences and items ----------------------------------------------------- */
+/* --- sequences and items ------------------------------------------------ */
 
 /* The level inside the sequence @e, which stands in @l. */
 static struct level sequence_level(const struct level *l,
@@ -426,7 +426,8 @@ static int walk_item(struct walk *w, const struct level *l)
 	return push(w, &item) ? DICOM_OK : DICOM_BROKEN;
 }
 
-static int end_delimited_item(struct walk *w, const struct level *l, bool *ended)
+static int end_delimited_item(struct walk *w, const struct level *l,
+			      bool *ended)
 {
 	struct dicom_element e;
 	int err;
@@ -442,7 +443,7 @@ static int end_delimited_item(struct walk *w, const struct level *l, bool *ended
 	return DICOM_OK;
 }
 
-/* --- the data set -------------------------------------------------------------- */
+/* --- the data set ------------------------------------------------------- */
 
 /* Is this what a data set's first element looks like? */
 static int looks_like_start(struct walk *w, uint64_t pos,
@@ -608,7 +609,7 @@ static int walk_all(struct walk *w)
 	return DICOM_OK;
 }
 
-/* --- recognition ------------------------------------------------------------------ */
+/* --- recognition -------------------------------------------------------- */
 
 static int has_magic(struct walk *w, bool *yes)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which compartment an attribute belongs to, and the list of a file's segments. */
+/* Which compartment an attribute belongs to, and a file's list of segments. */
 #ifndef CHAOSIMG_DICOM_DIVISION_H
 #define CHAOSIMG_DICOM_DIVISION_H
 

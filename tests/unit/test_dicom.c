@@ -24,7 +24,7 @@
 
 enum { C = CHAOSIMG_CLINICAL, I = CHAOSIMG_IDENTITY, P = CHAOSIMG_PIXELS };
 
-/* --- a file in memory ------------------------------------------------------- */
+/* --- a file in memory --------------------------------------------------- */
 
 static struct {
 	uint8_t data[1 << 20];
@@ -136,7 +136,7 @@ static size_t part10(const char *uid)
 #define DEFLATED "1.2.840.10008.1.2.1.99"
 #define JPEG "1.2.840.10008.1.2.4.50"
 
-/* --- what came out ------------------------------------------------------------- */
+/* --- what came out ------------------------------------------------------ */
 
 static struct dicom_info info;
 
@@ -241,7 +241,7 @@ static int compartment_of_text(const char *text)
 	return first;
 }
 
-/* --- the forms of elements -------------------------------------------------------- */
+/* --- the forms of elements ---------------------------------------------- */
 
 static void test_values_and_headers(void **state)
 {
@@ -390,7 +390,7 @@ static void test_deflated(void **state)
 	assert_string_equal(info.transfer_syntax, DEFLATED);
 }
 
-/* --- what belongs where ------------------------------------------------------------- */
+/* --- what belongs where ------------------------------------------------- */
 
 static void test_repeating_groups_and_private(void **state)
 {
@@ -543,7 +543,7 @@ static void test_icon(void **state)
 	       { 4, P }, { 8 + 8 + 10, C });
 }
 
-/* --- encapsulated pixels -------------------------------------------------------------- */
+/* --- encapsulated pixels ------------------------------------------------ */
 
 static void fragment(const char *text)
 {
@@ -705,7 +705,7 @@ static void test_bad_offset_table(void **state)
 	}
 }
 
-/* --- a source larger than memory --------------------------------------------------------- */
+/* --- a source larger than memory ---------------------------------------- */
 
 struct sparse {
 	uint64_t length;
@@ -801,7 +801,7 @@ static void test_work_is_bounded(void **state)
 	assert_in_range(s.bytes, 1, 64 << 20);
 }
 
-/* --- nesting ------------------------------------------------------------------------------- */
+/* --- nesting ------------------------------------------------------------ */
 
 static void nest(int depth, bool defined)
 {
@@ -857,7 +857,7 @@ static void test_nesting_too_deep(void **state)
 	assert_int_equal(compartment_of_text("Jane"), I);
 }
 
-/* --- what breaks ------------------------------------------------------------------------------ */
+/* --- what breaks -------------------------------------------------------- */
 
 static void test_value_behind_end(void **state)
 {
@@ -988,7 +988,7 @@ static void test_source_shorter_than_it_says(void **state)
 	assert_int_equal(dicom_parse(&src, &info), -EIO);
 }
 
-/* --- strings ------------------------------------------------------------------------------------ */
+/* --- strings ------------------------------------------------------------ */
 
 static void check_modality(const char *stored, const char *shown)
 {
@@ -1026,7 +1026,7 @@ static void test_strings(void **state)
 	assert_string_equal(info.transfer_syntax, EXPLICIT_LE);
 }
 
-/* --- too many segments -------------------------------------------------------------------------- */
+/* --- too many segments -------------------------------------------------- */
 
 static void listed_elements(int n)
 {
@@ -1093,7 +1093,7 @@ static void test_just_enough_segments(void **state)
 	assert_int_equal(info.segment[98].length, 4);
 }
 
-/* --- bare data sets ------------------------------------------------------------------------------ */
+/* --- bare data sets ----------------------------------------------------- */
 
 static void bare(int syntax, int elements)
 {
@@ -1161,7 +1161,7 @@ static void test_bare_order(void **state)
 	assert_int_equal(parse(), 0);
 }
 
-/* --- what is not DICOM ------------------------------------------------------------------------------ */
+/* --- what is not DICOM -------------------------------------------------- */
 
 static uint64_t next_random(uint64_t *x)
 {
@@ -1253,7 +1253,7 @@ static void test_magic_alone(void **state)
 	assert_int_equal(parse(), 0);
 }
 
-/* --- real files -------------------------------------------------------------------------------------- */
+/* --- real files --------------------------------------------------------- */
 
 static const char *const real[] = {
 	"test_files/nested_priv_SQ.dcm",
@@ -1346,7 +1346,7 @@ static void test_change_everywhere(void **state)
 	}
 }
 
-/* --- for tests/dicom.t --------------------------------------------------------------------------------- */
+/* --- for tests/dicom.t -------------------------------------------------- */
 
 static ssize_t read_fd(void *ctx, void *buf, size_t len, uint64_t off)
 {
