@@ -1,0 +1,71 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The daemon is killed while it works: what was closed or fsynced is whole, and
+# everything else can still be read, listed, written and removed.
+cd "$(dirname "$0")/.." || exit 1
+. tests/lib/tap.sh
+. tests/lib/archive.sh
+
+reason=$(mount_obstacle) && skip_all "$reason"
+scratch || bail "no temporary folder"
+archive_new || bail "no archive"
+archive_mount || bail "no mount"
+
+# crash: kill the daemon under the worker, and mount again
+crash() {
+	kill -9 $daemon
+	wait $daemon 2>/dev/null
+	daemon=
+	wait $worker
+	umount "$mnt" && archive_mount
+}
+
+for round in 1 2 3 4; do
+	python3 tests/crash.py work "$mnt" "$work/journal" &
+	worker=$!
+	sleep 0.$((RANDOM % 6 + 3))
+	ok "killed in mid-write, round $round" crash
+	ok "what was closed or fsynced is whole" \
+		python3 tests/crash.py check "$mnt" "$work/journal"
+	: >"$work/journal"
+	ok "everything can be removed" rm -r "$mnt/tree"
+	ok "nothing was damaged" \
+		bash -c "! grep -v 'transport endpoint' '$daemon_log'"
+	: >"$daemon_log"
+done
+
+# A file that a crash left open is longer on the disk than it says it is.
+left_open() {
+	head -c 300000 /dev/urandom >"$work/plain"
+	touch "$mnt/left"
+	path=$(find "$archive/data" -inum "$(stat -c %i "$mnt/left")")
+	python3 tests/crash.py leave "$mnt/left" "$work/plain" $daemon ||
+		return
+	wait $daemon 2>/dev/null
+	daemon=
+	umount "$mnt" || return
+	head -c 70000 /dev/urandom >>"$path"
+}
+ok "killed with an open file" left_open
+archive_mount || bail "no mount"
+# The kernel learns the stored length first, and must not keep to it.
+stat "$mnt/left" >/dev/null
+ok "left open, with garbage behind it: readable" \
+	bash -c "cat '$mnt/left' >'$work/got'"
+is "as long as it now says" "$(stat -c %s "$work/got")" \
+	"$(stat -c %s "$mnt/left")"
+ok "at least what was synced" [ "$(stat -c %s "$work/got")" -ge 200000 ]
+ok "and nothing but what was written" cmp -n "$(stat -c %s "$work/got")" \
+	"$work/got" "$work/plain"
+ok "umount" archive_umount
+
+left_open_readonly() {
+	archive_mount && left_open && archive_mount ro || return
+	cat "$mnt/left" >"$work/got" || return
+	[ "$(stat -c %s "$work/got")" -ge 200000 ] &&
+		[ "$(stat -c %s "$work/got")" = "$(stat -c %s "$mnt/left")" ] &&
+		cmp -n "$(stat -c %s "$work/got")" "$work/got" "$work/plain" &&
+		archive_umount
+}
+ok "the same through a read-only mount" left_open_readonly
+done_testing
