@@ -146,10 +146,14 @@ def again(orthanc, work):
 
 
 def stop(*_):
-    if server:
-        server.process.terminate()
-        server.process.wait()
-    sys.exit(1)
+    # Not terminate() and wait(): the main thread may hold their lock.
+    if server and server.process.returncode is None:
+        os.kill(server.process.pid, signal.SIGTERM)
+        for _ in range(300):
+            if os.waitpid(server.process.pid, os.WNOHANG)[0]:
+                break
+            time.sleep(0.1)
+    os._exit(1)
 
 
 def main():
