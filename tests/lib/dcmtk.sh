@@ -23,6 +23,7 @@ dcmtk_obstacle() {
 # $port, its process in $helper, its log in $work/NAME.log
 storescp_start() {
 	local i
+	rm -f "$work/$2.port"
 	helper "$LIB/loopback.py" "$work/$2.port" storescp --inetd -v -dhl \
 		--accept-all --promiscuous --unique-filenames \
 		--sort-on-patientname --output-directory "$1" \
