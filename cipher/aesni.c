@@ -13,7 +13,9 @@ enum {
 	STRIDE = 8,		/* blocks for one reduction in POLYVAL */
 };
 
-/* --- matrices as look-ups ------------------------------------------------- */
+_Static_assert(2 * STRIDE <= CHAOSIMG_HPOWERS, "room in the key");
+
+/* --- matrices as look-ups ----------------------------------------------- */
 
 /* Rows to columns. */
 CHAOSIMG_INLINE u64 transposed(u64 x)
@@ -66,7 +68,7 @@ CHAOSIMG_INLINE __m128i apply(__m128i s, __m128i lo, __m128i hi)
 		_mm_shuffle_epi8(hi, _mm_srli_epi64(s, 4) & nibble);
 }
 
-/* --- E -------------------------------------------------------------------- */
+/* --- E ------------------------------------------------------------------ */
 
 /* @n blocks at once; @last is the last round key with what is xor-ed after. */
 CHAOSIMG_INLINE void encrypt_blocks(const struct chaosimg_cipher_key *key,
@@ -122,7 +124,7 @@ static void aesni_decrypt(const struct chaosimg_cipher_key *key,
 	chaosimg_wipe(table, sizeof(table));
 }
 
-/* --- XCTR ----------------------------------------------------------------- */
+/* --- XCTR --------------------------------------------------------------- */
 
 /* Keystream blocks from number @first on. */
 CHAOSIMG_INLINE void keystream(const struct chaosimg_cipher_key *key,
@@ -184,7 +186,7 @@ static void aesni_xctr(const struct chaosimg_cipher_key *key,
 		xctr_tail(key, image, start, first, last, dst, src, len);
 }
 
-/* --- POLYVAL -------------------------------------------------------------- */
+/* --- POLYVAL ------------------------------------------------------------ */
 
 /* hpow holds H^1 .. H^STRIDE, then the sums of their halves. */
 CHAOSIMG_INLINE void add_block(struct wide *w, __m128i x,

@@ -12,15 +12,17 @@
 enum {
 	PER_ZMM = 4,		/* blocks in a register */
 	WIDE = 8,		/* registers in flight in XCTR */
-	STRIDE = CHAOSIMG_HPOWERS,		/* blocks for one reduction in POLYVAL */
+	STRIDE = 32,		/* blocks for one reduction in POLYVAL */
 };
+
+_Static_assert(STRIDE <= CHAOSIMG_HPOWERS, "room in the key");
 
 CHAOSIMG_INLINE __m512i broadcast(const u8 *p)
 {
 	return _mm512_broadcast_i32x4(load(p));
 }
 
-/* --- E --------------------------------------------------------------------- */
+/* --- E ------------------------------------------------------------------ */
 
 static void avx512_set_image(struct chaosimg_image *image)
 {
@@ -73,7 +75,7 @@ static void avx512_decrypt(const struct chaosimg_cipher_key *key,
 	store(dst, s ^ load(rk[0]));
 }
 
-/* --- XCTR ------------------------------------------------------------------ */
+/* --- XCTR --------------------------------------------------------------- */
 
 /* @n registers of keystream, from block number @first on. */
 CHAOSIMG_INLINE void keystream(const struct chaosimg_cipher_key *key,
@@ -156,7 +158,7 @@ static void avx512_xctr(const struct chaosimg_cipher_key *key,
 	}
 }
 
-/* --- POLYVAL --------------------------------------------------------------- */
+/* --- POLYVAL ------------------------------------------------------------ */
 
 struct wide_512 {
 	__m512i lo, mid, hi;

@@ -84,7 +84,7 @@ u64 chaosimg_matrix(u64 lu)
 	return a;
 }
 
-/* Gauss-Jordan on the identity: first undo L from the top, then U from below. */
+/* Gauss-Jordan on the identity: undo L from the top, then U from below. */
 u64 chaosimg_matrix_inverse(u64 lu)
 {
 	u64 l = lu & BELOW, u = lu & ABOVE;

@@ -21,8 +21,10 @@ enum {
 
 /* What a CPU can do, as an implementation needs it. */
 enum {
-	CHAOSIMG_CPU_AESNI = 1 << 0,	/* AES-NI, PCLMULQDQ, SSE4.1 */
-	CHAOSIMG_CPU_AVX512 = 1 << 1,	/* AVX-512 F/BW/VL, VAES, VPCLMULQDQ, GFNI */
+	/* AES-NI, PCLMULQDQ, SSSE3, SSE4.1 */
+	CHAOSIMG_CPU_AESNI = 1 << 0,
+	/* AVX-512 F/BW/VL, VAES, VPCLMULQDQ, GFNI */
+	CHAOSIMG_CPU_AVX512 = 1 << 1,
 };
 
 struct chaosimg_cipher_impl;
@@ -128,7 +130,7 @@ struct chaosimg_cipher_impl {
 			u64 flip);
 };
 
-/* --- choice (impls.c, cpu.c) --------------------------------------------- */
+/* --- choice (impls.c, cpu.c) -------------------------------------------- */
 
 /**
  * chaosimg_cipher_impls() - the implementations for a CPU, the best one first
@@ -143,7 +145,7 @@ size_t chaosimg_cipher_impls(u32 features,
 /** chaosimg_cpu_features() - CHAOSIMG_CPU_* bits of this CPU (user space) */
 u32 chaosimg_cpu_features(void);
 
-/* --- keys (key.c) --------------------------------------------------------- */
+/* --- keys (key.c) ------------------------------------------------------- */
 
 /**
  * chaosimg_cipher_set_key() - set up a key for an implementation
@@ -157,7 +159,7 @@ void chaosimg_cipher_set_key(struct chaosimg_cipher_key *key,
 void chaosimg_aes256_expand(u8 rk[CHAOSIMG_ROUNDS + 1][CHAOSIMG_BLOCK],
 			    const u8 k[32]);
 
-/* --- chaos (chaos.c) ------------------------------------------------------ */
+/* --- chaos (chaos.c) ---------------------------------------------------- */
 
 /**
  * chaosimg_lattice() - run the lattice and draw 14 packed matrices
@@ -172,7 +174,7 @@ u64 chaosimg_matrix(u64 lu);
 /** chaosimg_matrix_inverse() - its inverse */
 u64 chaosimg_matrix_inverse(u64 lu);
 
-/* --- messages in memory (message.c, user space) --------------------------- */
+/* --- messages in memory (message.c, user space) ------------------------- */
 
 /**
  * chaosimg_encrypt() - encrypt one message
@@ -206,7 +208,7 @@ void chaosimg_decrypt_split(const struct chaosimg_cipher_key *key,
 			    u8 head[CHAOSIMG_BLOCK], u8 *data, const u8 *src,
 			    size_t len);
 
-/* --- the frame (frame.c) -------------------------------------------------- */
+/* --- the frame (frame.c) ------------------------------------------------ */
 
 /*
  * The pieces, for messages that do not lie in one place. Encryption:

@@ -25,7 +25,7 @@ static void flip_block(u8 *dst, const u8 *src, u64 flip)
 		dst[i] = src[i] ^ (u8)flip;
 }
 
-/* --- an image's beginning ------------------------------------------------- */
+/* --- an image's beginning ----------------------------------------------- */
 
 static void image_chaos(const struct chaosimg_cipher_key *key,
 			u64 lu[CHAOSIMG_ROUNDS], const u8 iv[CHAOSIMG_TWEAK])
@@ -96,7 +96,7 @@ void chaosimg_frame_end(const struct chaosimg_cipher_key *key,
 		      key->impl->image_size);
 }
 
-/* --- pieces --------------------------------------------------------------- */
+/* --- pieces ------------------------------------------------------------- */
 
 void chaosimg_hash_init(const struct chaosimg_image *image,
 			struct chaosimg_hash *hash, u64 flip)
@@ -169,7 +169,7 @@ void chaosimg_xctr(const struct chaosimg_cipher_key *key,
 	key->impl->xctr(key, image, s, first, dst, src, len);
 }
 
-/* --- whole messages ------------------------------------------------------- */
+/* --- whole messages ----------------------------------------------------- */
 
 /* XCTR over all of @src, and the hash of what comes out with @flip. */
 static void xctr_and_hash(const struct chaosimg_cipher_key *key,

@@ -15,7 +15,7 @@
 
 enum { LANES = 4 };		/* blocks in the planes */
 
-/* --- bytes to planes and back --------------------------------------------- */
+/* --- bytes to planes and back ------------------------------------------- */
 
 /* The four bytes of a column, each into the low byte of 16 bits. */
 CHAOSIMG_INLINE u64 spread(u32 x)
@@ -89,7 +89,7 @@ CHAOSIMG_INLINE void unpack(u8 out[LANES * CHAOSIMG_BLOCK], const u64 q[8])
 		}
 }
 
-/* --- linear layers -------------------------------------------------------- */
+/* --- linear layers ------------------------------------------------------ */
 
 CHAOSIMG_INLINE void add_key(u64 q[8], const u64 k[8])
 {
@@ -173,7 +173,7 @@ CHAOSIMG_INLINE void shift_rows_14(u64 q[8])
 		q[i] = (q[i] & ~odd) | (at(q[i], 0, 2) & odd);
 }
 
-/* --- E -------------------------------------------------------------------- */
+/* --- E ------------------------------------------------------------------ */
 
 #define ROUND(q, r, k) do {				\
 	if (m)						\
@@ -261,7 +261,7 @@ static void decrypt_planes(u64 q[8], const u64 (*rk)[8], const u64 (*m)[64])
 	add_key(q, rk[0]);
 }
 
-/* --- the operations ------------------------------------------------------- */
+/* --- the operations ----------------------------------------------------- */
 
 /* Round key r, as far behind as the state is, with SubBytes' constant. */
 static void generic_set_rounds(struct chaosimg_cipher_key *key,
@@ -379,7 +379,7 @@ static void generic_xctr(const struct chaosimg_cipher_key *key,
 	chaosimg_wipe(q, sizeof(q));
 }
 
-/* --- POLYVAL -------------------------------------------------------------- */
+/* --- POLYVAL ------------------------------------------------------------ */
 
 struct wide {
 	u64 lo, hi;

@@ -42,7 +42,7 @@ static size_t impl_count;
 
 static u8 plain[MESSAGE_MAX], expected[MESSAGE_MAX], got[MESSAGE_MAX + GUARD];
 
-/* --- helpers ---------------------------------------------------------------- */
+/* --- helpers ------------------------------------------------------------ */
 
 /* splitmix64: the same numbers in every run. */
 static u64 rng_state = 1;
@@ -107,7 +107,7 @@ static void same(const void *a, const void *b, size_t len, const char *impl,
 		fail_msg("%s: %s %zu differs", impl, what, n);
 }
 
-/* --- vectors ---------------------------------------------------------------- */
+/* --- vectors ------------------------------------------------------------ */
 
 struct vector {
 	u8 key[32], iv[32], p[8192], c[8192], maps[CHAOSIMG_ROUNDS][8];
@@ -243,7 +243,8 @@ static void test_fips197(void **state)
 		memcpy(in + 16 * b, p, 16);
 	for (i = 0; i < impl_count; i++) {
 		chaosimg_cipher_set_key(&key, impls[i], k);
-		chaosimg_frame_begin_raw(&key, &image, identity, NULL, 0, 0, 16);
+		chaosimg_frame_begin_raw(&key, &image, identity, NULL, 0, 0,
+					 16);
 		chaosimg_block_encrypt(&key, &image, out, p);
 		same(out, c, 16, impls[i]->name, "E", 0);
 		chaosimg_block_decrypt(&key, &image, out, c);
@@ -280,7 +281,7 @@ static void test_polyval_vector(void **state)
 	}
 }
 
-/* --- agreement --------------------------------------------------------------- */
+/* --- agreement ---------------------------------------------------------- */
 
 /* All implementations and all forms of a call give generic's bytes. */
 static void check_agreement(size_t len)
@@ -391,7 +392,7 @@ static void test_xctr_counter(void **state)
 	}
 }
 
-/* --- pieces ------------------------------------------------------------------ */
+/* --- pieces ------------------------------------------------------------- */
 
 static void hash_pieces(const struct chaosimg_cipher_key *key,
 			const struct chaosimg_image *image, const u8 *src,
@@ -468,7 +469,7 @@ static void test_pieces(void **state)
 	}
 }
 
-/* --- chaos ------------------------------------------------------------------- */
+/* --- chaos -------------------------------------------------------------- */
 
 static const u64 edge[] = {
 	0, ~0ULL, 1, 1ULL << 63, 0x00FF00FF00FF00FFULL, 0xAAAAAAAAAAAAAAAAULL,
@@ -580,7 +581,7 @@ static void test_lattice(void **state)
 	}
 }
 
-/* --- choice and hygiene ------------------------------------------------------ */
+/* --- choice and hygiene ------------------------------------------------- */
 
 static void test_choice(void **state)
 {
