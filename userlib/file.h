@@ -51,6 +51,7 @@ enum {
  *	that a sync has covered [lock]
  * @headers, @headers_synced: the same for headers [lock]
  * @filled: a record was written where @snap has a hole [lock]
+ * @torn: a record was written in part: @stored may be too small [lock]
  * @head: chunk 0 as it was last written, kept for the DICOM parser, or NULL
  * @stored: size of the stored file [lock]
  * @snap: the last snapshot written to a header slot [rw, header]
@@ -83,6 +84,7 @@ struct chaosimg_file {
 	uint64_t writes, writes_synced;
 	uint64_t headers, headers_synced;
 	bool filled;
+	bool torn;
 	uint8_t *head;
 	uint64_t stored;
 

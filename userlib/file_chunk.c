@@ -242,10 +242,13 @@ int chunk_store(struct chaosimg_file *f, uint64_t k, const uint8_t *data,
 	if (err)
 		return err;
 	err = write_full(f->fd, rec, record_size(len), f->base + at);
-	if (err)
+	pthread_mutex_lock(&f->lock);
+	if (err) {
+		f->torn = true;
+		pthread_mutex_unlock(&f->lock);
 		return fail(-err, "chunk %llu: %s", (unsigned long long)k,
 			    strerror(-err));
-	pthread_mutex_lock(&f->lock);
+	}
 	for (int i = 0; i < 16; i++)
 		f->mac[i] ^= delta[i];
 	f->writes++;

@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "bytes.h"
@@ -364,8 +365,10 @@ static int store_zero(struct chaosimg_file *f, uint64_t k)
 	if (err)
 		return err;
 	err = write_full(f->fd, rec, sizeof(rec), f->base + at);
-	if (err)
+	if (err) {
+		f->torn = true;
 		return io_error(err, "hole");
+	}
 	for (int i = 0; i < 16; i++)
 		f->mac[i] ^= delta[i];
 	if (at + sizeof(rec) > f->stored)
@@ -403,6 +406,20 @@ static int resize(struct chaosimg_file *f)
 		return fail_errno("resize");
 	count_write(f, false);
 	f->stored = size;
+	return 0;
+}
+
+/* After a write that failed half-way: how far did it get? */
+static int measure(struct chaosimg_file *f)
+{
+	struct stat st;
+
+	if (!f->torn)
+		return 0;
+	if (fstat(f->fd, &st))
+		return fail_errno("stat");
+	f->stored = (uint64_t)st.st_size > f->base ? st.st_size - f->base : 0;
+	f->torn = false;
 	return 0;
 }
 
@@ -505,6 +522,9 @@ static int commit_changes(struct chaosimg_file *f, bool sealed)
 	if (err)
 		return err;
 	f->filled = false;
+	err = measure(f);
+	if (err)
+		return err;
 	snapshot(f, &h);
 	h.sealed = sealed && !f->dirty_count && !f->durable;
 	err = f->dirty_count ? commit_journal(f, &h) : commit_plain(f, &h);
@@ -527,7 +547,7 @@ int commit(struct chaosimg_file *f, unsigned int flags)
 		file_classify(f, &f->snap.dicom);
 		f->content_changed = false;
 	}
-	if (f->changed)
+	if (f->changed || f->torn)
 		err = commit_changes(f, flags != 0);
 	if (!err && (flags & COMMIT_SEAL) && !f->snap.sealed)
 		err = seal(f);
