@@ -19,7 +19,29 @@ static int reopen_quietly(const struct inode *in, int flags)
 	return fd == -EPERM ? inode_reopen(in, flags) : fd;
 }
 
-/* Descriptor for the contents: for writing if it may be had. */
+/*
+ * A file whose mode keeps its owner out. The kernel has checked who may do
+ * what; without root's rights we have to let ourselves in to do it.
+ */
+static int reopen_own(const struct inode *in, int flags)
+{
+	char path[32];
+	struct stat st;
+	int fd;
+
+	if (fs.root || fstatat(in->fd, "", &st, AT_EMPTY_PATH) ||
+	    st.st_uid != geteuid())
+		return -EACCES;
+	inode_proc_path(in, path);
+	if (chmod(path, (st.st_mode & 07777) | S_IRUSR | S_IWUSR))
+		return -errno;
+	fd = reopen_quietly(in, flags);
+	if (chmod(path, st.st_mode & 07777))
+		log_cause(in->fd, NULL, "its mode could not be set back");
+	return fd;
+}
+
+/* Descriptor for the contents: for writing if it may be had; needs in->lock. */
 static int reopen_contents(const struct inode *in, bool *writable)
 {
 	int fd;
@@ -27,6 +49,8 @@ static int reopen_contents(const struct inode *in, bool *writable)
 	*writable = false;
 	if (!fs.readonly) {
 		fd = reopen_quietly(in, O_RDWR);
+		if (fd == -EACCES)
+			fd = reopen_own(in, O_RDWR);
 		*writable = fd >= 0;
 		if (fd != -EACCES && fd != -EROFS && fd != -EPERM)
 			return fd;

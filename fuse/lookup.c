@@ -83,11 +83,16 @@ static int set_owner(struct inode *in, const struct stat *attr, int to_set)
 static int set_mode(struct inode *in, mode_t mode)
 {
 	char path[32];
+	int err;
 
 	if (S_ISLNK(in->type))
 		return -EOPNOTSUPP;
 	inode_proc_path(in, path);
-	return chmod(path, mode & 07777) ? -errno : 0;
+	/* Opening the contents may change the mode for a moment. */
+	pthread_mutex_lock(&in->lock);
+	err = chmod(path, mode & 07777) ? -errno : 0;
+	pthread_mutex_unlock(&in->lock);
+	return err;
 }
 
 static int set_times(struct inode *in, const struct stat *attr, int to_set)
