@@ -15,7 +15,7 @@ enum {
 	STRIDE = 32,		/* blocks for one reduction in POLYVAL */
 };
 
-_Static_assert(STRIDE <= CHAOSIMG_HPOWERS, "room in the key");
+_Static_assert((int)STRIDE <= (int)CHAOSIMG_HPOWERS, "room in the key");
 
 CHAOSIMG_INLINE __m512i broadcast(const u8 *p)
 {
