@@ -232,22 +232,23 @@ int content_truncate(struct inode *in, uint64_t length)
 	return err ? err : later;
 }
 
+/* As a whole: a file that is just being closed sets its own mtime. */
 int content_set_times(struct inode *in, const struct timespec tv[2])
 {
 	struct stat st;
+	int err = 0;
 
-	if (utimensat(in->fd, "", tv, AT_EMPTY_PATH))
-		return -errno;
-	if (!inode_is_reg(in) || tv[1].tv_nsec == UTIME_OMIT)
-		return 0;
 	pthread_mutex_lock(&in->lock);
-	in->mtime_known = false;
-	if (in->file && !fstatat(in->fd, "", &st, AT_EMPTY_PATH)) {
-		in->mtime = st.st_mtim;
-		in->mtime_known = true;
+	if (utimensat(in->fd, "", tv, AT_EMPTY_PATH))
+		err = -errno;
+	if (!err && tv[1].tv_nsec != UTIME_OMIT) {
+		in->mtime_known = in->file &&
+				  !fstatat(in->fd, "", &st, AT_EMPTY_PATH);
+		if (in->mtime_known)
+			in->mtime = st.st_mtim;
 	}
 	pthread_mutex_unlock(&in->lock);
-	return 0;
+	return err;
 }
 
 /* --- the names under which a file may stand ------------------------------- */

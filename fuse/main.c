@@ -228,19 +228,28 @@ static int run(const struct options *o)
 			       detach(o, mountpoint);
 }
 
-int main(int argc, char **argv)
+static int start(int argc, char **argv, struct options *o)
 {
-	struct options o;
-
-	if (options_parse(argc, argv, &o))
+	if (options_parse(argc, argv, o))
 		return EXIT_USAGE;
-	if (o.help) {
+	if (o->help) {
 		options_help();
 		return EXIT_SUCCESS;
 	}
-	if (o.version) {
+	if (o->version) {
 		printf("chaosimgfs %s\n", chaosimg_version());
 		return EXIT_SUCCESS;
 	}
-	return run(&o);
+	return run(o);
+}
+
+int main(int argc, char **argv)
+{
+	struct options o;
+	int status = start(argc, argv, &o);
+
+	options_free(&o);
+	free(fs.real);
+	fs.real = NULL;
+	return status;
 }

@@ -110,6 +110,17 @@ int options_parse(int argc, char **argv, struct options *o)
 	return o->help || o->version ? 0 : check(o);
 }
 
+void options_free(struct options *o)
+{
+	free(o->archive);
+	free(o->mountpoint);
+	free(o->keyfile);
+	free(o->passfile);
+	free(o->cipher);
+	free(o->mount);
+	memset(o, 0, sizeof(*o));
+}
+
 void options_help(void)
 {
 	fputs("Usage: chaosimgfs [-f] -o keyfile=F|passfile=F[,OPTION..] "

@@ -30,6 +30,9 @@ struct options {
  */
 int options_parse(int argc, char **argv, struct options *o);
 
+/** options_free() - what options_parse() allocated, also if it failed */
+void options_free(struct options *o);
+
 /** options_help() - on standard output */
 void options_help(void);
 

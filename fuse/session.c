@@ -24,6 +24,7 @@ static struct {
 	pthread_t main;
 	sigset_t signals;
 	dev_t dev;
+	_Atomic bool over;
 } session;
 
 static void libfuse_says(enum fuse_log_level level, const char *fmt, va_list ap)
@@ -70,7 +71,7 @@ static bool is_ours(void)
 /* Until main has noticed: the signal may come just before it waits. */
 static void wake_main(void)
 {
-	for (;;) {
+	while (!session.over) {
 		pthread_kill(session.main, SIGUSR1);
 		usleep(50000);
 	}
@@ -100,7 +101,8 @@ static void *watch(void *unused)
 	session.ready();
 	while (sigwait(&session.signals, &sig))
 		;
-	stop();
+	if (!session.over)
+		stop();
 	return NULL;
 }
 
@@ -171,9 +173,10 @@ static int run_mounted(unsigned int threads)
 		return -1;
 	}
 	err = serve(threads);
+	session.over = true;
 	/* This ends the connection, and so whatever the watcher waits for. */
 	fuse_session_unmount(session.se);
-	pthread_cancel(watcher);
+	pthread_kill(watcher, SIGTERM);
 	pthread_join(watcher, NULL);
 	return err;
 }
