@@ -172,3 +172,29 @@ endif
 dist:
 	mkdir -p $(BUILD)
 	git archive --format=tar --prefix=chaosimg-$(VERSION)/ HEAD | gzip -9n >$(BUILD)/chaosimg-$(VERSION).tar.gz
+
+# --- the kernel module ---
+# make modules [KDIR=..]: build/kmod-<kernel release>/chaosimg.ko, for the newest
+# kernel whose headers are installed, or for KDIR's. kbuild writes beside what it
+# reads, so it gets a folder of links: one for each kernel.
+
+KDIR ?= $(shell ls -d /lib/modules/*/build/ 2>/dev/null | sort -V | tail -n 1)
+# As "uname -r" says it; the headers themselves may say it otherwise.
+KRELEASE = $(shell sed -n 's/^.define UTS_RELEASE "\(.*\)"$$/\1/p' \
+	"$(KDIR)/include/generated/utsrelease.h" 2>/dev/null)
+KMOD = $(BUILD)/kmod-$(KRELEASE)
+KMOD_SRC := Kbuild $(wildcard cipher/*.[ch] kmod/*.[ch])
+# KFLAGS: for kbuild, such as C=2, W=1 or CC=clang.
+KFLAGS ?=
+KBUILD = $(MAKE) -C "$(KDIR)" M="$(abspath $(KMOD))" $(KFLAGS)
+
+.PHONY: modules modules_install modules_links
+modules_links:
+	@[ -n "$(KRELEASE)" ] || { echo "No kernel headers in \"$(KDIR)\"; \
+	install them (linux-headers-amd64) or name them with KDIR=." >&2; exit 1; }
+	@for file in $(KMOD_SRC); do mkdir -p "$(KMOD)/$$(dirname $$file)" && \
+		ln -sf "$(CURDIR)/$$file" "$(KMOD)/$$file" || exit; done
+modules: modules_links
+	+$(KBUILD) modules
+modules_install: modules
+	+$(KBUILD) modules_install
