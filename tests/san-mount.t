@@ -4,5 +4,11 @@
 # AddressSanitizer and UndefinedBehaviorSanitizer.
 cd "$(dirname "$0")/.." || exit 1
 BUILD=$PWD/build-san
-export BUILD
+# Whole stacks, so that the suppressions recognise who called. No alternate
+# signal stack: taking it down trips over the stacks of cancelled threads, and
+# libfuse cancels its workers.
+ASAN_OPTIONS=detect_leaks=1:fast_unwind_on_malloc=0:use_sigaltstack=0
+LSAN_OPTIONS=suppressions=$PWD/tests/lib/lsan.supp:print_suppressions=0
+UBSAN_OPTIONS=print_stacktrace=1
+export BUILD ASAN_OPTIONS LSAN_OPTIONS UBSAN_OPTIONS
 exec tests/mount-basic.t
