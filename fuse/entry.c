@@ -278,23 +278,27 @@ int dir_discard(struct inode *parent, const char *stored, struct inode *dir)
 
 #define NEW_DIRS_MAX	64
 
-static struct {
-	pthread_mutex_t lock;
+struct new_dirs {
 	struct inode *dir[NEW_DIRS_MAX];
 	unsigned int count;
 	bool more;
-} new_dirs = { .lock = PTHREAD_MUTEX_INITIALIZER };
+};
+
+static struct new_dirs fresh;
+static pthread_mutex_t fresh_lock = PTHREAD_MUTEX_INITIALIZER;
+/* Held while they are synced: who comes second may depend on the first. */
+static pthread_mutex_t sync_lock = PTHREAD_MUTEX_INITIALIZER;
 
 void dir_made(struct inode *dir)
 {
-	pthread_mutex_lock(&new_dirs.lock);
-	if (new_dirs.count < NEW_DIRS_MAX) {
+	pthread_mutex_lock(&fresh_lock);
+	if (fresh.count < NEW_DIRS_MAX) {
 		inode_hold(dir);
-		new_dirs.dir[new_dirs.count++] = dir;
+		fresh.dir[fresh.count++] = dir;
 	} else {
-		new_dirs.more = true;
+		fresh.more = true;
 	}
-	pthread_mutex_unlock(&new_dirs.lock);
+	pthread_mutex_unlock(&fresh_lock);
 }
 
 static int sync_dir(const struct inode *dir)
@@ -311,26 +315,35 @@ static int sync_dir(const struct inode *dir)
 	return err;
 }
 
-/*
- * Whoever asks waits until those of others are durable too: the lock is held
- * all the while, as a second caller may depend on the first one's work.
- */
+static int sync_each(const struct new_dirs *list)
+{
+	int err = list->more && syncfs(fs.data_fd) ? -errno : 0;
+	unsigned int i;
+
+	for (i = 0; i < list->count; i++) {
+		if (!err && !list->more)
+			err = sync_dir(list->dir[i]);
+		inode_put(list->dir[i], 1);
+	}
+	return err;
+}
+
 int dirs_sync(void)
 {
-	unsigned int i;
-	int err = 0, one;
+	struct new_dirs list;
+	int err;
 
-	pthread_mutex_lock(&new_dirs.lock);
-	if (new_dirs.more && syncfs(fs.data_fd))
-		err = -errno;
-	for (i = 0; i < new_dirs.count; i++) {
-		one = err || new_dirs.more ? 0 : sync_dir(new_dirs.dir[i]);
-		if (one && !err)
-			err = one;
-		inode_put(new_dirs.dir[i], 1);
+	pthread_mutex_lock(&sync_lock);
+	pthread_mutex_lock(&fresh_lock);
+	list = fresh;
+	memset(&fresh, 0, sizeof(fresh));
+	pthread_mutex_unlock(&fresh_lock);
+	err = sync_each(&list);
+	if (err) {
+		pthread_mutex_lock(&fresh_lock);
+		fresh.more = true;
+		pthread_mutex_unlock(&fresh_lock);
 	}
-	new_dirs.count = 0;
-	new_dirs.more = err != 0;
-	pthread_mutex_unlock(&new_dirs.lock);
+	pthread_mutex_unlock(&sync_lock);
 	return err;
 }

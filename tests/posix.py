@@ -11,6 +11,7 @@ import fcntl
 import mmap
 import multiprocessing
 import os
+import random
 import signal
 import socket
 import stat
@@ -526,6 +527,58 @@ def test_many_threads_on_one_file():
     assert len(data) == 480 * 30000
     for i in range(480):
         assert data[i * 30000:(i + 1) * 30000] == bytes([i % 8]) * 30000, i
+
+
+def test_storm():
+    """Many processes, few names: whatever comes first, nothing is damaged."""
+    expected = {errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.EISDIR,
+                errno.ENOTDIR, errno.EINVAL, errno.EMLINK, errno.EPERM,
+                errno.ELOOP, errno.ENXIO}
+
+    def tear(seed):
+        rng = random.Random(seed)
+        folders = ["", "p/", "q/", "p/r/", "L" * 240 + "/"]
+
+        def name():
+            return rng.choice(folders) + rng.choice("abc" + "d" * 2 + "p") * \
+                rng.choice([1, 1, 200])
+
+        def folder():
+            return rng.choice(folders[1:])[:-1]
+
+        ops = [lambda: write(name(), bytes([seed]) * rng.randrange(100000)),
+               lambda: write(name(), b"", "ab"),
+               lambda: read(name()),
+               lambda: os.rename(name(), name()),
+               lambda: os.rename(folder(), folder()),
+               lambda: renameat2(name(), name(), EXCHANGE),
+               lambda: renameat2(folder(), name(), EXCHANGE),
+               lambda: os.link(name(), name()),
+               lambda: os.unlink(name()),
+               lambda: os.mkdir(folder()),
+               lambda: os.mkdir(folder()),
+               lambda: os.rmdir(folder()),
+               lambda: os.listdir(folder()),
+               lambda: [e.stat() for e in os.scandir(folder())],
+               lambda: os.symlink("x", name()),
+               lambda: os.truncate(name(), rng.randrange(50000)),
+               lambda: os.utime(name(), (1, 1)),
+               lambda: os.chmod(folder(), 0o750)]
+        for _ in range(600):
+            try:
+                rng.choice(ops)()
+            except OSError as e:
+                if e.errno not in expected:
+                    raise
+
+    children = [in_child(tear, seed) for seed in range(1, 7)]
+    for c in children:
+        c.join()
+    assert [c.exitcode for c in children] == [0] * 6
+    for folder, _, names in os.walk("."):
+        for n in names:
+            if not os.path.islink(os.path.join(folder, n)):
+                read(os.path.join(folder, n))
 
 
 def main():
