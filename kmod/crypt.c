@@ -193,13 +193,13 @@ static int xctr_list(struct chaosimg_state *st, struct cursor dst,
 	chaosimg_hash_init(&st->image, &st->hash, flip);
 	for (; len && !err; len -= n, first += n / CHAOSIMG_BLOCK) {
 		n = min3(len, cursor_run(&src), cursor_run(&dst));
-		n = min(n, (unsigned int)SECTION);
+		n = min_t(unsigned int, n, SECTION);
 		if (n < len)
 			n -= n % CHAOSIMG_BLOCK;
 		if (n) {
 			xctr_piece(st, first, &dst, &src, n);
 		} else {
-			n = min(len, (unsigned int)CHAOSIMG_BLOCK);
+			n = min_t(unsigned int, len, CHAOSIMG_BLOCK);
 			err = xctr_cut_block(st, first, &dst, &src, n);
 		}
 	}
