@@ -103,6 +103,45 @@ ok "the daemon ends" at_end
 ok "no name is readable on the disk" \
 	bash -c "! find '$archive' | grep -e random -e one-chunk -e linux"
 
+# Passphrases: from a file, and typed on a terminal, where nothing is shown.
+typed() {
+	python3 - "$fs" "$archive" "$mnt" "$1" <<-'END'
+		import os, pty, sys
+		fs, archive, mnt, phrase = sys.argv[1:]
+		pid, tty = pty.fork()
+		if not pid:
+		    os.execl(fs, fs, archive, mnt)
+		seen = b""
+		while b"assphrase: " not in seen:
+		    seen += os.read(tty, 100)
+		os.write(tty, phrase.encode() + b"\n")
+		try:
+		    while True:
+		        more = os.read(tty, 100)
+		        if not more:
+		            break
+		        seen += more
+		except OSError:
+		    pass
+		print(seen.decode())
+		assert phrase not in seen.decode()
+		sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+	END
+}
+printf 'a long enough phrase\n' >"$work/passfile"
+ok "a second slot" "$BUILD/chaosimg" key add --keyfile "$key" \
+	--new-passfile "$work/passfile" "$archive"
+ok "mount with a passphrase" "$fs" -o passfile="$work/passfile" "$archive" \
+	"$mnt"
+is "is the same" "$(cmp "$mnt/random" "$work/plain/random" && echo yes)" yes
+ok "umount" umount "$mnt"
+ok "the daemon ends" at_end
+ok "typed" typed "a long enough phrase"
+is "is the same, too" "$(cmp "$mnt/random" "$work/plain/random" && echo yes)" yes
+ok "umount" umount "$mnt"
+ok "the daemon ends" at_end
+fails "a wrong one" 1 "wrong key" typed "no such phrase"
+
 # As mount(8) and fstab call it, with all that they pass on; in a mount
 # namespace of its own, so that the helper finds this chaosimgfs.
 by_mount() {
