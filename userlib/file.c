@@ -56,8 +56,7 @@ static int file_new(struct chaosimg_archive *a, int fd, uint64_t base,
 
 static void file_free(struct chaosimg_file *f)
 {
-	while (f->dirty_count)
-		dirty_drop(f, f->dirty[0]);
+	dirty_drop_all(f);
 	free(f->dirty);
 	head_drop(f);
 	holes_free(&f->holes);
@@ -156,6 +155,11 @@ static int header_sane(const struct chaosimg_file *f, const struct header *h)
 			    h->chunk_size);
 	if (h->length > length_max(f->chunk_size))
 		return fail(EIO, "header: impossible length");
+	if (h->journal.length &&
+	    (h->journal.offset < stored_size(h->length, f->chunk_size) ||
+	     h->journal.offset > INT64_MAX - f->base ||
+	     h->journal.length > INT64_MAX - f->base - h->journal.offset))
+		return fail(EIO, "header: impossible journal");
 	for (uint32_t i = 0; i < h->holes; i++)
 		if (h->hole[i].start + h->hole[i].count > chunks)
 			return fail(EIO, "header: impossible hole");
@@ -254,46 +258,52 @@ static int adopt_open(struct chaosimg_file *f, const struct slots *s)
 		if (!s->h[i].journal.length)
 			return 0;
 		err = journal_check(f, &s->h[i]);
-		if (!err)
-			return 0;
+		if (err != -EBADMSG)
+			return err;
 	}
-	return err;
+	return fail(EIO, "journal: damaged");
 }
 
 /* Finish what a crash interrupted, and seal. */
 static int settle(struct chaosimg_file *f)
 {
-	struct header h = f->snap;
-	int err = 0;
-
-	if (h.journal.length) {
-		err = journal_apply(f, &h);
-		if (!err)
-			err = data_sync(f);
-		memset(&h.journal, 0, sizeof(h.journal));
-		if (!err)
-			err = header_write(f, &h, false);
-		if (!err)
-			err = data_sync(f);
-	}
 	f->changed = true;
 	f->content_changed = true;
-	return err ? err : commit(f, COMMIT_SEAL);
+	return commit(f, COMMIT_SEAL);
 }
 
-static int open_slots(struct chaosimg_file *f, const struct slots *s)
+/* A full disk must not keep anybody from reading. */
+static bool settle_later(int err, unsigned int flags)
+{
+	return !(flags & CHAOSIMG_FILE_WRITE) &&
+	       (err == -ENOSPC || err == -EDQUOT);
+}
+
+static int open_unsealed(struct chaosimg_file *f, const struct slots *s,
+			 unsigned int flags)
+{
+	int err = adopt_open(f, s);
+
+	if (!err && f->writable) {
+		err = settle(f);
+		if (!settle_later(err, flags))
+			return err;
+		f->writable = false;
+		err = 0;
+	}
+	if (!err && f->snap.journal.length)
+		err = journal_overlay(f, &f->snap);
+	return err;
+}
+
+static int open_slots(struct chaosimg_file *f, const struct slots *s,
+		      unsigned int flags)
 {
 	uint64_t want;
 	int err;
 
-	if (!s->h[0].sealed) {
-		err = adopt_open(f, s);
-		if (err)
-			return err;
-		if (f->writable)
-			return settle(f);
-		return f->snap.journal.length ? journal_overlay(f, &f->snap) : 0;
-	}
+	if (!s->h[0].sealed)
+		return open_unsealed(f, s, flags);
 	err = adopt(f, s, 0);
 	want = stored_size(f->length, f->chunk_size);
 	if (!err && f->stored != want)
@@ -328,7 +338,7 @@ int file_open_at(struct chaosimg_archive *a, int fd, uint64_t base,
 	if (!err && binding && !header_bound(&s.h[0], binding))
 		err = fail(EIO, "header: stands under a name that is not its own (moved or exchanged on the disk)");
 	if (!err)
-		err = open_slots(f, &s);
+		err = open_slots(f, &s, flags);
 	if (!err && (flags & CHAOSIMG_FILE_WRITE) && !f->writable)
 		err = fail(EROFS, "the archive is open for reading only");
 out:
@@ -349,9 +359,23 @@ int chaosimg_file_open(struct chaosimg_archive *a, int fd,
 
 /* --- closing --- */
 
+/* How long the file can be if @d is dropped. */
+static uint64_t length_without(const struct chaosimg_file *f,
+			       const struct dirty *d)
+{
+	uint64_t end = d->chunk * f->chunk_size + d->stored_len;
+	uint32_t len = chunk_len(f->length, f->chunk_size, d->chunk);
+
+	/* What the last snapshot has beyond it is not lost. */
+	if (d->stored_len == len || (d->stored_len < len && end < f->snap.length))
+		return f->length;
+	return end;
+}
+
 /*
  * The last changes could not be written, so what is left of them is dropped:
- * the file ends before the first byte that is only in memory.
+ * the file ends before the first byte that is only in memory. But what the
+ * last snapshot had stays, and what it had as a hole is a hole again.
  */
 static int abandon(struct chaosimg_file *f)
 {
@@ -359,19 +383,28 @@ static int abandon(struct chaosimg_file *f)
 	int err;
 
 	for (size_t i = 0; i < f->dirty_count; i++) {
-		const struct dirty *d = f->dirty[i];
-		uint64_t have = d->chunk * f->chunk_size + d->stored_len;
+		uint64_t left = length_without(f, f->dirty[i]);
 
-		if (d->stored_len < chunk_len(f->length, f->chunk_size, d->chunk) &&
-		    have < length)
-			length = have;
+		/* A last record that was to be shorter stays as it is. */
+		if (left > f->length)
+			f->length = length = left;
+	}
+	for (size_t i = 0; i < f->dirty_count; i++) {
+		uint64_t left = length_without(f, f->dirty[i]);
+
+		length = left < length ? left : length;
 	}
 	err = file_cut(f, length);
-	if (err)
-		return err;
-	while (f->dirty_count)
-		dirty_drop(f, f->dirty[0]);
-	return commit(f, COMMIT_SEAL);
+	while (!err && f->dirty_count) {
+		struct dirty *d = f->dirty[0];
+
+		if (!d->stored_len &&
+		    chunk_len(length, f->chunk_size, d->chunk) &&
+		    holes_add(&f->holes, d->chunk, 1))
+			err = -ENOMEM;
+		dirty_drop(f, d);
+	}
+	return err ? err : commit(f, COMMIT_SEAL);
 }
 
 int chaosimg_file_close(struct chaosimg_file *f)
@@ -382,7 +415,7 @@ int chaosimg_file_close(struct chaosimg_file *f)
 		return 0;
 	if (f->writable) {
 		err = commit(f, COMMIT_SEAL);
-		if (err && !f->failed) {
+		if (err && !f->unfinished) {
 			char why[256];
 
 			snprintf(why, sizeof(why), "%s", chaosimg_errmsg());
@@ -452,9 +485,7 @@ int chaosimg_file_bind(struct chaosimg_file *f,
 
 	pthread_rwlock_wrlock(&f->rw);
 	h = f->snap;
-	if (f->failed)
-		err = fail(EIO, "an earlier write failed; open the file again");
-	else if (header_bound(&h, binding))
+	if (header_bound(&h, binding))
 		goto out;
 	else if (h.bindings == CHAOSIMG_BINDINGS_MAX)
 		err = fail(EMLINK, "a file can have %d names",
@@ -483,7 +514,7 @@ int chaosimg_file_unbind(struct chaosimg_file *f,
 		if (memcmp(h.binding[i], binding, CHAOSIMG_BINDING_SIZE))
 			memmove(h.binding[n++], h.binding[i],
 				CHAOSIMG_BINDING_SIZE);
-	if (n != h.bindings && !f->failed) {
+	if (n != h.bindings) {
 		h.bindings = n;
 		err = header_write(f, &h, false);
 	}

@@ -51,15 +51,16 @@ enum {
  *	that a sync has covered [lock]
  * @headers, @headers_synced: the same for headers [lock]
  * @filled: a record was written where @snap has a hole [lock]
- * @torn: a record was written in part: @stored may be too small [lock]
  * @head: chunk 0 as it was last written, kept for the DICOM parser, or NULL
  * @stored: size of the stored file [lock]
  * @snap: the last snapshot written to a header slot [rw, header]
  * @slot: the slot that holds it
  * @durable: something of @snap or before may have been promised to survive a
  *	power cut, so the order of writes has to be forced
- * @failed: a commit broke off between journal and place; only opening the
- *	file again, which replays the journal, can settle it
+ * @unfinished: a commit broke off between journal and place; @dirty still has
+ *	what the journal has, and commit_finish() comes before any change
+ * @unsure: a header write failed, so the disk may hold its snapshot or @snap;
+ *	the next header that is written settles it [rw, header]
  */
 struct chaosimg_file {
 	struct chaosimg_archive *a;
@@ -84,14 +85,14 @@ struct chaosimg_file {
 	uint64_t writes, writes_synced;
 	uint64_t headers, headers_synced;
 	bool filled;
-	bool torn;
 	uint8_t *head;
 	uint64_t stored;
 
 	struct header snap;
 	int slot;
 	_Atomic bool durable;
-	_Atomic bool failed;
+	_Atomic bool unfinished;
+	bool unsure;
 };
 
 /* --- file_layout.c: where things are --- */
@@ -121,6 +122,12 @@ static inline uint64_t record_at(uint32_t chunk_size, uint64_t k)
 
 /** stored_size() - bytes on the disk of a file of @length bytes */
 uint64_t stored_size(uint64_t length, uint32_t chunk_size);
+
+/**
+ * stored_refresh() - look how large the stored file is, after a failed change
+ * [lock]
+ */
+void stored_refresh(struct chaosimg_file *f);
 
 /** length_max() - the longest plaintext that can be stored */
 uint64_t length_max(uint32_t chunk_size);
@@ -159,8 +166,14 @@ bool dirty_pressure(struct chaosimg_file *f);
 int dirty_make(struct chaosimg_file *f, uint64_t k, bool whole,
 	       struct dirty **out);
 
-/** dirty_drop() - forget it; its record on the disk stays. [lock] */
+/** dirty_drop() - forget it; its record on the disk stays */
 void dirty_drop(struct chaosimg_file *f, struct dirty *d);
+
+/** dirty_drop_all() - forget them all */
+void dirty_drop_all(struct chaosimg_file *f);
+
+/** chunk_is_new() - is it neither in memory nor on the disk? */
+bool chunk_is_new(struct chaosimg_file *f, uint64_t k);
 
 /** head_drop() - forget the copy of chunk 0 */
 void head_drop(struct chaosimg_file *f);
@@ -172,9 +185,13 @@ void head_drop(struct chaosimg_file *f);
 int chunk_read(struct chaosimg_file *f, uint64_t k, uint32_t from, uint32_t len,
 	       uint8_t *out);
 
-/** chunk_store() - write a record in its place and account for it */
+/**
+ * chunk_store() - write a record in its place and account for it
+ * @stored_len: plaintext bytes of the record that is there now; becomes 0 if
+ *	writing fails, as that record is then gone
+ */
 int chunk_store(struct chaosimg_file *f, uint64_t k, const uint8_t *data,
-		uint32_t len, uint32_t stored_len);
+		uint32_t len, uint32_t *stored_len);
 
 /** chunk_forget() - take a record on the disk out of the incremental MAC */
 int chunk_forget(struct chaosimg_file *f, uint64_t k, uint32_t stored_len,
@@ -200,6 +217,9 @@ enum {
  */
 int commit(struct chaosimg_file *f, unsigned int flags);
 
+/** commit_finish() - [rw exclusive] complete a commit that broke off */
+int commit_finish(struct chaosimg_file *f);
+
 /** header_write() - write @h to the next slot, or the same to both */
 int header_write(struct chaosimg_file *f, const struct header *h, bool both);
 
@@ -209,10 +229,10 @@ int mark_open(struct chaosimg_file *f);
 /** data_sync() - fdatasync(2) with the thread's error text */
 int data_sync(struct chaosimg_file *f);
 
-/** journal_apply() - copy the journal's records to their places */
-int journal_apply(struct chaosimg_file *f, const struct header *h);
-
-/** journal_check() - is the journal whole and authentic? 0 or -EIO */
+/**
+ * journal_check() - is the journal whole and authentic?
+ * Return: 0; -EBADMSG if it is not; another error if that cannot be told.
+ */
 int journal_check(struct chaosimg_file *f, const struct header *h);
 
 /** journal_overlay() - take the journal's records into memory, to read only */

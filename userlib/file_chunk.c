@@ -65,6 +65,13 @@ bool dirty_pressure(struct chaosimg_file *f)
 	return pressure;
 }
 
+bool chunk_is_new(struct chaosimg_file *f, uint64_t k)
+{
+	struct chunk_state s = chunk_state(f, k);
+
+	return !s.dirty && !s.stored_len;
+}
+
 static void dirty_free(struct chaosimg_file *f, struct dirty *d)
 {
 	buffer_put(d->data, f->chunk_size);
@@ -74,13 +81,21 @@ static void dirty_free(struct chaosimg_file *f, struct dirty *d)
 
 void dirty_drop(struct chaosimg_file *f, struct dirty *d)
 {
+	pthread_mutex_lock(&f->lock);
 	for (size_t i = 0; i < f->dirty_count; i++) {
 		if (f->dirty[i] != d)
 			continue;
 		f->dirty[i] = f->dirty[--f->dirty_count];
-		dirty_free(f, d);
-		return;
+		break;
 	}
+	pthread_mutex_unlock(&f->lock);
+	dirty_free(f, d);
+}
+
+void dirty_drop_all(struct chaosimg_file *f)
+{
+	while (f->dirty_count)
+		dirty_drop(f, f->dirty[0]);
 }
 
 void head_drop(struct chaosimg_file *f)
@@ -103,7 +118,9 @@ static int record_load(struct chaosimg_file *f, uint64_t k, uint32_t len,
 	if (n < 0)
 		return fail((int)-n, "chunk %llu: %s", (unsigned long long)k,
 			    strerror((int)-n));
-	if ((size_t)n < record_size(len))
+	/* The stored file may end with a short record until it is resized. */
+	if ((size_t)n < record_size(len) &&
+	    (n < RECORD_ZERO_SIZE || !record_is_zero(rec)))
 		return fail(EIO, "chunk %llu: cut off",
 			    (unsigned long long)k);
 	if (in_place)
@@ -221,44 +238,51 @@ bool in_snapshot(const struct chaosimg_file *f, uint64_t k)
 	return true;
 }
 
+/* A record was written, or not: then what was there is gone. */
+static void account(struct chaosimg_file *f, uint64_t k, uint64_t end,
+		    const uint8_t old_mac[16], const uint8_t new_mac[16], bool ok)
+{
+	pthread_mutex_lock(&f->lock);
+	for (int i = 0; i < 16; i++)
+		f->mac[i] ^= old_mac[i] ^ (ok ? new_mac[i] : 0);
+	f->writes++;
+	if (k < chunk_count(f->snap.length, f->chunk_size))
+		f->filled = true;
+	f->changed = true;
+	if (!ok)
+		stored_refresh(f);
+	else if (end > f->stored)
+		f->stored = end;
+	pthread_mutex_unlock(&f->lock);
+}
+
 int chunk_store(struct chaosimg_file *f, uint64_t k, const uint8_t *data,
-		uint32_t len, uint32_t stored_len)
+		uint32_t len, uint32_t *stored_len)
 {
 	uint64_t at = record_at(f->chunk_size, k);
 	uint8_t *rec = scratch(record_size(f->chunk_size));
-	uint8_t delta[16] = { 0 };
+	uint8_t old[16] = { 0 }, new[16] = { 0 };
 	int err;
 
 	if (!rec)
 		return fail(ENOMEM, "out of memory");
 	err = mark_open(f);
-	if (!err && stored_len)
-		err = chunk_forget(f, k, stored_len, delta);
+	if (!err && *stored_len)
+		err = chunk_forget(f, k, *stored_len, old);
 	if (!err)
 		err = record_seal(f->keys, f->snap.file_id, k, data, len, rec);
 	if (!err)
 		err = record_mac_xor(f->keys, k,
-				     rec + record_tag_offset(rec, len), delta);
+				     rec + record_tag_offset(rec, len), new);
 	if (err)
 		return err;
 	err = write_full(f->fd, rec, record_size(len), f->base + at);
-	pthread_mutex_lock(&f->lock);
-	if (err) {
-		f->torn = true;
-		pthread_mutex_unlock(&f->lock);
-		return fail(-err, "chunk %llu: %s", (unsigned long long)k,
-			    strerror(-err));
-	}
-	for (int i = 0; i < 16; i++)
-		f->mac[i] ^= delta[i];
-	f->writes++;
-	if (k < chunk_count(f->snap.length, f->chunk_size))
-		f->filled = true;
-	f->changed = true;
-	if (at + record_size(len) > f->stored)
-		f->stored = at + record_size(len);
-	pthread_mutex_unlock(&f->lock);
-	return 0;
+	account(f, k, at + record_size(len), old, new, !err);
+	if (!err)
+		return 0;
+	*stored_len = 0;
+	return fail(-err, "chunk %llu: %s", (unsigned long long)k,
+		    strerror(-err));
 }
 
 int file_grow(struct chaosimg_file *f, uint64_t length)

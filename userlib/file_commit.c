@@ -12,7 +12,6 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "bytes.h"
@@ -39,7 +38,7 @@ int data_sync(struct chaosimg_file *f)
 	writes = f->writes;
 	headers = f->headers;
 	pthread_mutex_unlock(&f->lock);
-	if (fdatasync(f->fd))
+	if (TEMP_FAILURE_RETRY(fdatasync(f->fd)))
 		return fail_errno("sync");
 	pthread_mutex_lock(&f->lock);
 	if (f->writes_synced < writes)
@@ -104,10 +103,12 @@ static int header_put(struct chaosimg_file *f, const struct header *h, bool both
 		return err;
 	err = write_full(f->fd, slots, both ? HEADER_SIZE : HEADER_SLOT,
 			 f->base + (uint64_t)slot * HEADER_SLOT);
+	/* A write that failed may have reached the disk all the same. */
+	f->snap.generation = new.generation;
+	f->unsure = err != 0;
 	if (err)
 		return io_error(err, "header");
 	count_write(f, true);
-	f->snap.generation = new.generation;
 	f->slot = both ? HEADER_SLOTS - 1 : slot;
 	return 0;
 }
@@ -129,7 +130,7 @@ int mark_open(struct chaosimg_file *f)
 	int err = 0;
 
 	pthread_mutex_lock(&f->header);
-	if (f->snap.sealed) {
+	if (f->snap.sealed || f->unsure) {
 		struct header h = f->snap;
 
 		h.sealed = false;
@@ -167,6 +168,17 @@ static bool entry_sane(const struct chaosimg_file *f, const uint8_t *entry,
 	       record_size(*len) <= left - ENTRY_HEADER;
 }
 
+/* Read a part of the journal: 0; -EBADMSG if it is not there; -errno. */
+static int journal_read(struct chaosimg_file *f, void *buf, size_t len,
+			uint64_t at)
+{
+	ssize_t n = read_full(f->fd, buf, len, f->base + at);
+
+	if (n < 0)
+		return io_error((int)n, "journal");
+	return (size_t)n == len ? 0 : fail(EBADMSG, "journal: cut off");
+}
+
 /* Call @fn for each entry, its record in the thread's scratch buffer. */
 static int journal_walk(struct chaosimg_file *f, const struct header *h,
 			int (*fn)(struct chaosimg_file *f, uint64_t k,
@@ -178,28 +190,29 @@ static int journal_walk(struct chaosimg_file *f, const struct header *h,
 	uint8_t entry[ENTRY_HEADER];
 	uint32_t count = 0, len;
 	uint64_t k;
-	int err;
 
 	for (; left; count++) {
 		uint8_t *rec = scratch(record_size(f->chunk_size));
+		int err;
 
 		if (!rec)
 			return fail(ENOMEM, "out of memory");
-		if (left < ENTRY_HEADER ||
-		    read_full(f->fd, entry, ENTRY_HEADER, f->base + at) !=
-			    ENTRY_HEADER ||
-		    !entry_sane(f, entry, h, left, &k, &len) ||
-		    read_full(f->fd, rec, record_size(len),
-			      f->base + at + ENTRY_HEADER) !=
-			    (ssize_t)record_size(len))
-			return fail(EIO, "journal: damaged");
-		err = fn(f, k, len, rec, ctx);
+		if (left < ENTRY_HEADER)
+			return fail(EBADMSG, "journal: damaged");
+		err = journal_read(f, entry, ENTRY_HEADER, at);
+		if (!err && !entry_sane(f, entry, h, left, &k, &len))
+			err = fail(EBADMSG, "journal: damaged");
+		if (!err)
+			err = journal_read(f, rec, record_size(len),
+					   at + ENTRY_HEADER);
+		if (!err)
+			err = fn(f, k, len, rec, ctx);
 		if (err)
 			return err;
 		at += ENTRY_HEADER + record_size(len);
 		left -= ENTRY_HEADER + record_size(len);
 	}
-	return count == j->count ? 0 : fail(EIO, "journal: damaged");
+	return count == j->count ? 0 : fail(EBADMSG, "journal: damaged");
 }
 
 static int entry_check(struct chaosimg_file *f, uint64_t k, uint32_t len,
@@ -208,8 +221,11 @@ static int entry_check(struct chaosimg_file *f, uint64_t k, uint32_t len,
 	int err = record_mac_xor(f->keys, k, rec + record_tag_offset(rec, len),
 				 mac);
 
-	return err ? err : record_open(f->keys, f->snap.file_id, k, rec, len,
-				       NULL);
+	if (err)
+		return err;
+	if (record_open(f->keys, f->snap.file_id, k, rec, len, NULL))
+		return fail(EBADMSG, "journal: damaged");
+	return 0;
 }
 
 int journal_check(struct chaosimg_file *f, const struct header *h)
@@ -218,7 +234,7 @@ int journal_check(struct chaosimg_file *f, const struct header *h)
 	int err = journal_walk(f, h, entry_check, mac);
 
 	if (!err && memcmp(mac, h->journal.mac, sizeof(mac)))
-		err = fail(EIO, "journal: damaged");
+		err = fail(EBADMSG, "journal: damaged");
 	return err;
 }
 
@@ -232,11 +248,10 @@ static int entry_apply(struct chaosimg_file *f, uint64_t k, uint32_t len,
 	return err ? io_error(err, "journal") : 0;
 }
 
-int journal_apply(struct chaosimg_file *f, const struct header *h)
-{
-	return journal_walk(f, h, entry_apply, NULL);
-}
-
+/*
+ * Only reading: the record in memory stands for the one in its place, which
+ * may be either, so it counts as having none.
+ */
 static int entry_overlay(struct chaosimg_file *f, uint64_t k, uint32_t len,
 			 uint8_t *rec, void *ctx)
 {
@@ -245,9 +260,12 @@ static int entry_overlay(struct chaosimg_file *f, uint64_t k, uint32_t len,
 
 	(void)ctx;
 	if (!err)
-		err = record_open(f->keys, f->snap.file_id, k, rec, len,
-				  d->data);
-	return err;
+		err = record_mac_xor(f->keys, k,
+				     rec + record_tag_offset(rec, len), f->mac);
+	if (err)
+		return err;
+	d->stored_len = 0;
+	return record_open(f->keys, f->snap.file_id, k, rec, len, d->data);
 }
 
 int journal_overlay(struct chaosimg_file *f, const struct header *h)
@@ -311,9 +329,10 @@ static int journal_write(struct chaosimg_file *f, struct header *h)
 	h->journal.offset = at;
 	for (size_t i = 0; !err && i < f->dirty_count; i++)
 		err = journal_add(f, f->dirty[i], h);
-	if (err && ftruncate(f->fd, (off_t)(f->base + f->stored)))
-		f->failed = true;
-	return err;
+	if (err)
+		return err;
+	f->stored = h->journal.offset + h->journal.length;
+	return 0;
 }
 
 /* --- commit --- */
@@ -336,7 +355,7 @@ static int store_new_chunks(struct chaosimg_file *f)
 			dirty_drop(f, d);
 			continue;
 		}
-		err = chunk_store(f, d->chunk, d->data, len, d->stored_len);
+		err = chunk_store(f, d->chunk, d->data, len, &d->stored_len);
 		if (err)
 			return err;
 		dirty_drop(f, d);
@@ -366,7 +385,7 @@ static int store_zero(struct chaosimg_file *f, uint64_t k)
 		return err;
 	err = write_full(f->fd, rec, sizeof(rec), f->base + at);
 	if (err) {
-		f->torn = true;
+		stored_refresh(f);
 		return io_error(err, "hole");
 	}
 	for (int i = 0; i < 16; i++)
@@ -402,31 +421,23 @@ static int resize(struct chaosimg_file *f)
 
 	if (size == f->stored)
 		return 0;
-	if (ftruncate(f->fd, (off_t)(f->base + size)))
-		return fail_errno("resize");
+	if (TEMP_FAILURE_RETRY(ftruncate(f->fd, (off_t)(f->base + size)))) {
+		int err = fail_errno("resize");
+
+		stored_refresh(f);
+		return err;
+	}
 	count_write(f, false);
 	f->stored = size;
 	return 0;
 }
 
-/* After a write that failed half-way: how far did it get? */
-static int measure(struct chaosimg_file *f)
+/* No header names the journal, or none that counts: give its space back. */
+static void journal_undo(struct chaosimg_file *f, uint64_t stored)
 {
-	struct stat st;
-
-	if (!f->torn)
-		return 0;
-	if (fstat(f->fd, &st))
-		return fail_errno("stat");
-	f->stored = (uint64_t)st.st_size > f->base ? st.st_size - f->base : 0;
-	f->torn = false;
-	return 0;
-}
-
-static void dirty_drop_all(struct chaosimg_file *f)
-{
-	while (f->dirty_count)
-		dirty_drop(f, f->dirty[0]);
+	if (!ftruncate(f->fd, (off_t)(f->base + stored)))
+		count_write(f, false);
+	stored_refresh(f);
 }
 
 /*
@@ -435,38 +446,50 @@ static void dirty_drop_all(struct chaosimg_file *f)
  */
 static int commit_journal(struct chaosimg_file *f, struct header *h)
 {
-	uint64_t end;
+	uint64_t stored = f->stored;
 	int err = mark_open(f);
 
-	if (!err)
-		err = journal_write(f, h);
 	if (err)
 		return err;
+	err = journal_write(f, h);
 	/*
 	 * The header may reach the disk before the journal does: then the
 	 * journal does not check out and the older slot holds.
 	 */
-	err = header_write(f, h, false);
-	if (err)
-		return err;
-	/* From here on only completion, or replay at the next open, is right. */
-	f->failed = true;
-	end = h->journal.offset + h->journal.length;
-	err = sync_if_durable(f);
-	if (!err)
-		err = journal_apply(f, h);
-	if (!err)
-		err = sync_if_durable(f);
-	memset(&h->journal, 0, sizeof(h->journal));
 	if (!err)
 		err = header_write(f, h, false);
+	if (err) {
+		journal_undo(f, stored);
+		return err;
+	}
+	err = commit_finish(f);
 	if (!err)
 		err = sync_if_durable(f);
+	return err ? err : resize(f);
+}
+
+int commit_finish(struct chaosimg_file *f)
+{
+	struct header h = f->snap;
+	int err;
+
+	if (!h.journal.length)
+		return 0;
+	f->unfinished = true;
+	err = sync_if_durable(f);
+	if (!err)
+		err = journal_walk(f, &h, entry_apply, NULL);
+	if (!err)
+		err = sync_if_durable(f);
+	memset(&h.journal, 0, sizeof(h.journal));
+	if (!err)
+		err = header_write(f, &h, false);
 	if (err)
 		return err;
-	f->stored = end;
-	f->failed = false;
-	return resize(f);
+	memcpy(f->mac, h.mac, sizeof(f->mac));
+	dirty_drop_all(f);
+	f->unfinished = false;
+	return 0;
 }
 
 /* Nothing on the disk is in the way of the new snapshot. */
@@ -522,32 +545,28 @@ static int commit_changes(struct chaosimg_file *f, bool sealed)
 	if (err)
 		return err;
 	f->filled = false;
-	err = measure(f);
-	if (err)
-		return err;
 	snapshot(f, &h);
-	h.sealed = sealed && !f->dirty_count && !f->durable;
+	/* A file that has yet to be cut must not be called sealed. */
+	h.sealed = sealed && !f->dirty_count && !f->durable &&
+		   f->stored <= stored_size(f->length, f->chunk_size);
 	err = f->dirty_count ? commit_journal(f, &h) : commit_plain(f, &h);
-	if (err)
-		return err;
-	memcpy(f->mac, h.mac, sizeof(f->mac));
-	dirty_drop_all(f);
-	f->changed = false;
-	return 0;
+	if (!err)
+		f->changed = false;
+	return err;
 }
 
 int commit(struct chaosimg_file *f, unsigned int flags)
 {
-	int err = 0;
+	int err = commit_finish(f);
 
-	if (f->failed)
-		return fail(EIO, "an earlier write failed; open the file again");
+	if (err)
+		return err;
 	if (f->content_changed &&
 	    ((flags & COMMIT_SEAL) || (flags && !f->durable))) {
 		file_classify(f, &f->snap.dicom);
 		f->content_changed = false;
 	}
-	if (f->changed || f->torn)
+	if (f->changed)
 		err = commit_changes(f, flags != 0);
 	if (!err && (flags & COMMIT_SEAL) && !f->snap.sealed)
 		err = seal(f);

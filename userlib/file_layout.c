@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Where things are in a stored file. */
+#include <sys/stat.h>
+
 #include "file.h"
 
 uint64_t stored_size(uint64_t length, uint32_t chunk_size)
@@ -8,6 +10,15 @@ uint64_t stored_size(uint64_t length, uint32_t chunk_size)
 	uint32_t rest = length % chunk_size;
 
 	return record_at(chunk_size, full) + (rest ? record_size(rest) : 0);
+}
+
+void stored_refresh(struct chaosimg_file *f)
+{
+	struct stat st;
+
+	if (!fstat(f->fd, &st))
+		f->stored = (uint64_t)st.st_size > f->base ?
+				    st.st_size - f->base : 0;
 }
 
 uint64_t length_max(uint32_t chunk_size)

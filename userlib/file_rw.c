@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <openssl/crypto.h>
+
 #include "dicom.h"
 #include "error.h"
 #include "file.h"
@@ -74,17 +76,12 @@ static void head_keep(struct chaosimg_file *f, const uint8_t *data)
 		memcpy(f->head, data, f->chunk_size);
 }
 
-/* A whole chunk that no snapshot relies on: from the caller's buffer to the disk. */
+/* A whole chunk that has no record yet: from the caller's buffer to the disk. */
 static int write_whole(struct chaosimg_file *f, uint64_t k, const uint8_t *data)
 {
 	uint32_t stored_len = 0;
-	int err;
+	int err = chunk_store(f, k, data, f->chunk_size, &stored_len);
 
-	pthread_mutex_lock(&f->lock);
-	if (!holes_has(&f->holes, k))
-		stored_len = chunk_len(f->length, f->chunk_size, k);
-	pthread_mutex_unlock(&f->lock);
-	err = chunk_store(f, k, data, f->chunk_size, stored_len);
 	if (err)
 		return err;
 	if (!k)
@@ -108,28 +105,22 @@ static int write_part(struct chaosimg_file *f, uint64_t k, uint32_t from,
 	err = chunk_written(f, k, end);
 	if (err || from + len < f->chunk_size || in_snapshot(f, k))
 		return err;
-	err = chunk_store(f, k, d->data, f->chunk_size, d->stored_len);
+	err = chunk_store(f, k, d->data, f->chunk_size, &d->stored_len);
 	if (err)
 		return err;
 	if (!k)
 		head_keep(f, d->data);
-	pthread_mutex_lock(&f->lock);
 	dirty_drop(f, d);
-	pthread_mutex_unlock(&f->lock);
 	return 0;
 }
 
 static int write_chunk(struct chaosimg_file *f, uint64_t k, uint32_t from,
 		       const uint8_t *data, uint32_t len)
 {
-	struct dirty *d;
 	int err;
 
 	pthread_rwlock_wrlock(stripe(f, k));
-	pthread_mutex_lock(&f->lock);
-	d = dirty_find(f, k);
-	pthread_mutex_unlock(&f->lock);
-	if (!d && len == f->chunk_size && !in_snapshot(f, k))
+	if (len == f->chunk_size && chunk_is_new(f, k) && !in_snapshot(f, k))
 		err = write_whole(f, k, data);
 	else
 		err = write_part(f, k, from, data, len);
@@ -141,13 +132,28 @@ static int relieve(struct chaosimg_file *f)
 {
 	int err = 0;
 
-	if (!dirty_pressure(f))
+	if (!f->unfinished && !dirty_pressure(f))
 		return 0;
 	pthread_rwlock_wrlock(&f->rw);
-	if (dirty_pressure(f))
+	if (f->unfinished || dirty_pressure(f))
 		err = commit(f, 0);
 	pthread_rwlock_unlock(&f->rw);
 	return err;
+}
+
+/* Take rw to write chunks: shared, and when no commit is half-way. */
+static int lock_to_write(struct chaosimg_file *f)
+{
+	for (;;) {
+		int err = relieve(f);
+
+		if (err)
+			return err;
+		pthread_rwlock_rdlock(&f->rw);
+		if (!f->unfinished)
+			return 0;
+		pthread_rwlock_unlock(&f->rw);
+	}
 }
 
 ssize_t chaosimg_file_write(struct chaosimg_file *f, const void *buf,
@@ -162,14 +168,10 @@ ssize_t chaosimg_file_write(struct chaosimg_file *f, const void *buf,
 	if (off > length_max(f->chunk_size) ||
 	    len > length_max(f->chunk_size) - off)
 		return fail(EFBIG, "the file would be too large");
-	err = relieve(f);
+	err = lock_to_write(f);
 	if (err)
 		return err;
-	pthread_rwlock_rdlock(&f->rw);
-	if (f->failed)
-		err = fail(EIO, "an earlier write failed; open the file again");
-	else
-		err = file_grow(f, off);
+	err = file_grow(f, off);
 	while (!err && done < len) {
 		uint64_t k = (off + done) / f->chunk_size;
 		uint32_t from = (off + done) % f->chunk_size;
@@ -195,12 +197,16 @@ static int forget_chunks(struct chaosimg_file *f, uint64_t first, uint64_t end)
 
 	for (uint64_t k = first; !err && k < end; k++) {
 		uint32_t stored_len = chunk_len(f->length, f->chunk_size, k);
+		const struct hole *h = holes_next(&f->holes, k);
 
+		/* Too large, it may be, to be walked chunk by chunk. */
+		if (h && h->start <= k) {
+			k = h->start + h->count - 1;
+			continue;
+		}
 		d = dirty_find(f, k);
 		if (d)
 			stored_len = d->stored_len;
-		else if (holes_has(&f->holes, k))
-			stored_len = 0;
 		if (stored_len)
 			err = chunk_forget(f, k, stored_len, delta);
 	}
@@ -227,8 +233,7 @@ int file_cut(struct chaosimg_file *f, uint64_t length)
 	if (length) {
 		err = forget_chunks(f, first, end);
 	} else {
-		while (f->dirty_count)
-			dirty_drop(f, f->dirty[0]);
+		dirty_drop_all(f);
 		memset(f->mac, 0, sizeof(f->mac));
 	}
 	if (!err && holes_remove(&f->holes, first, UINT64_MAX - first))
@@ -236,7 +241,9 @@ int file_cut(struct chaosimg_file *f, uint64_t length)
 	if (err)
 		return err;
 	head_drop(f);
+	pthread_mutex_lock(&f->lock);
 	f->length = length;
+	pthread_mutex_unlock(&f->lock);
 	f->changed = true;
 	f->content_changed = true;
 	return 0;
@@ -246,17 +253,17 @@ int file_shrink(struct chaosimg_file *f, uint64_t length)
 {
 	uint64_t tail = length / f->chunk_size;
 	uint32_t rest = length % f->chunk_size;
-	struct dirty *d;
-	int err;
+	struct dirty *d = NULL;
+	int err = 0;
 
 	/* The last chunk gets a shorter record. */
-	if (rest && !holes_has(&f->holes, tail)) {
+	if (rest && !holes_has(&f->holes, tail))
 		err = dirty_make(f, tail, false, &d);
-		if (err)
-			return err;
+	if (!err)
+		err = file_cut(f, length);
+	if (!err && d)
 		memset(d->data + rest, 0, f->chunk_size - rest);
-	}
-	return file_cut(f, length);
+	return err;
 }
 
 int chaosimg_file_truncate(struct chaosimg_file *f, uint64_t length)
@@ -268,11 +275,10 @@ int chaosimg_file_truncate(struct chaosimg_file *f, uint64_t length)
 	if (length > length_max(f->chunk_size))
 		return fail(EFBIG, "the file would be too large");
 	pthread_rwlock_wrlock(&f->rw);
-	if (f->failed) {
-		err = fail(EIO, "an earlier write failed; open the file again");
-	} else if (length >= f->length) {
+	err = commit_finish(f);
+	if (!err && length >= f->length) {
 		err = file_grow(f, length);
-	} else {
+	} else if (!err) {
 		err = file_shrink(f, length);
 		if (!err)
 			err = commit(f, 0);
@@ -379,8 +385,9 @@ static int reserve_space(struct chaosimg_file *f, uint64_t from, uint64_t to)
 	uint64_t start = record_at(f->chunk_size, from / f->chunk_size);
 	uint64_t end = record_at(f->chunk_size, chunk_count(to, f->chunk_size));
 
-	if (fallocate(f->fd, FALLOC_FL_KEEP_SIZE, (off_t)(f->base + start),
-		      (off_t)(end - start)))
+	if (TEMP_FAILURE_RETRY(fallocate(f->fd, FALLOC_FL_KEEP_SIZE,
+					 (off_t)(f->base + start),
+					 (off_t)(end - start))))
 		return fail_errno("fallocate");
 	return 0;
 }
@@ -399,9 +406,10 @@ int chaosimg_file_allocate(struct chaosimg_file *f, int mode, uint64_t off,
 	    len > length_max(f->chunk_size) - off)
 		return fail(EFBIG, "the file would be too large");
 	pthread_rwlock_wrlock(&f->rw);
-	if (f->failed)
-		err = fail(EIO, "an earlier write failed; open the file again");
-	else if (mode == (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE) ||
+	err = commit_finish(f);
+	if (err)
+		goto out;
+	if (mode == (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE) ||
 		 (mode & ~FALLOC_FL_KEEP_SIZE) == FALLOC_FL_ZERO_RANGE)
 		err = zero_range(f, off, off + len);
 	else if (!mode || mode == FALLOC_FL_KEEP_SIZE)
@@ -410,6 +418,7 @@ int chaosimg_file_allocate(struct chaosimg_file *f, int mode, uint64_t off,
 		err = fail(EOPNOTSUPP, "fallocate mode %#x", mode);
 	if (!err && !keep)
 		err = file_grow(f, off + len);
+out:
 	pthread_rwlock_unlock(&f->rw);
 	return err;
 }
@@ -423,6 +432,7 @@ int64_t chaosimg_file_seek(struct chaosimg_file *f, uint64_t off, int whence)
 
 	if (whence != SEEK_DATA && whence != SEEK_HOLE)
 		return fail(EINVAL, "lseek: unknown whence");
+	pthread_rwlock_rdlock(&f->rw);
 	pthread_mutex_lock(&f->lock);
 	h = holes_next(&f->holes, k);
 	if (off >= f->length)
@@ -437,6 +447,7 @@ int64_t chaosimg_file_seek(struct chaosimg_file *f, uint64_t off, int whence)
 	if (pos >= (int64_t)f->length)
 		pos = whence == SEEK_DATA ? -ENXIO : (int64_t)f->length;
 	pthread_mutex_unlock(&f->lock);
+	pthread_rwlock_unlock(&f->rw);
 	return pos;
 }
 
@@ -515,6 +526,7 @@ int chaosimg_file_verify(struct chaosimg_file *f)
 	if (!err && memcmp(mac, f->mac, sizeof(mac)))
 		err = fail(EIO, "a chunk is older than the header: put back from a copy");
 	pthread_rwlock_unlock(&f->rw);
+	OPENSSL_cleanse(buf, f->chunk_size);
 	free(buf);
 	return err;
 }

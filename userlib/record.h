@@ -75,7 +75,7 @@ int record_seal_zero(const struct file_keys *k,
 int record_open(const struct file_keys *k, const uint8_t file_id[CHAOSIMG_ID_SIZE],
 		uint64_t chunk, uint8_t *rec, size_t len, uint8_t *data);
 
-/** record_tag() - where a record's tag stands */
+/** record_tag_offset() - where a record's tag stands in it */
 uint64_t record_tag_offset(const uint8_t prefix[RECORD_PREFIX], size_t len);
 
 /** record_is_zero() - is this the prefix of a short record? */
