@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The implementation for x86-64 with AES-NI and PCLMULQDQ. A matrix is two
  * 16-entry pshufb look-ups, made afresh for each image; pshufb runs in

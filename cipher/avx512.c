@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The implementation for x86-64 with AVX-512, VAES, VPCLMULQDQ and GFNI. A
  * matrix is one gf2p8affineqb, which takes it as a qword, row 0 in the highest

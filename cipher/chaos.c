@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The chaos: a coupled lattice of logistic maps in integers, and the matrices
  * over GF(2) that are made of it.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The wide-block frame: HCTR2 (Crowley, Huckleberry, Biggers, 2021) with the
  * message complemented where it enters, over a block cipher whose S-boxes the

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The implementation for every machine: E bit-sliced over 64-bit words, four
  * blocks at a time, and POLYVAL by integer multiplication. Constant time: no

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Key set-up: the AES-256 schedules, the hash key, L and the chaos key. */
 #include "cipher.h"
 #include "sbox.h"

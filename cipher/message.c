@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Messages that lie in memory, in one or two pieces. For user space: the image
  * is on the stack, which in the kernel has no room for generic's masks.
