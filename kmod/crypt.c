@@ -17,6 +17,7 @@
 enum {
 	SECTION = 4096,		/* bytes between two rests */
 	IMAGE_WORK = 1024,	/* deriving an image takes as long as these */
+	STACK_USED = 1024,	/* more than the cipher's functions take */
 };
 
 /* --- sections ------------------------------------------------------------- */
@@ -263,6 +264,14 @@ static int crypt_lists(struct chaosimg_state *st,
 	return cursor_write(&head, st->out, CHAOSIMG_BLOCK);
 }
 
+/* What compilers spill is not named anywhere: overwrite where it has been. */
+static noinline void wipe_stack(void)
+{
+	u8 below[STACK_USED];
+
+	memzero_explicit(below, sizeof(below));
+}
+
 int chaosimg_crypt(const struct chaosimg_ctx *ctx, struct chaosimg_state *st,
 		   const struct chaosimg_message *m)
 {
@@ -279,6 +288,7 @@ int chaosimg_crypt(const struct chaosimg_ctx *ctx, struct chaosimg_state *st,
 	rest(st);
 	chaosimg_frame_end(st->key, &st->image);
 	memzero_explicit(st, offsetof(struct chaosimg_state, image));
+	wipe_stack();
 	return err;
 }
 
@@ -286,9 +296,10 @@ void chaosimg_set_key(struct chaosimg_ctx *ctx, const u8 *key)
 {
 	chaosimg_cipher_set_key(&ctx->generic, &chaosimg_impl_generic, key);
 	ctx->fast_set = ctx->impl->simd && chaosimg_simd_usable();
-	if (!ctx->fast_set)
-		return;
-	chaosimg_simd_begin();
-	chaosimg_cipher_set_key(&ctx->fast, ctx->impl, key);
-	chaosimg_simd_end();
+	if (ctx->fast_set) {
+		chaosimg_simd_begin();
+		chaosimg_cipher_set_key(&ctx->fast, ctx->impl, key);
+		chaosimg_simd_end();
+	}
+	wipe_stack();
 }
