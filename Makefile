@@ -196,5 +196,20 @@ modules_links:
 		ln -sf "$(CURDIR)/$$file" "$(KMOD)/$$file" || exit; done
 modules: modules_links
 	+$(KBUILD) modules
+# SIGN_KEY and SIGN_CERT: sign with these, for kernels that ask for it. The key
+# that kbuild would sign with is the distribution's. Headers alone have no
+# System.map, and without it kbuild leaves out depmod.
 modules_install: modules
-	+$(KBUILD) modules_install
+	$(if $(SIGN_KEY),"$(KDIR)/scripts/sign-file" sha256 "$(SIGN_KEY)" \
+		"$(SIGN_CERT)" "$(KMOD)/chaosimg.ko")
+	+$(KBUILD) CONFIG_MODULE_SIG_ALL= modules_install
+	depmod -b "$(or $(INSTALL_MOD_PATH),/)" "$(KRELEASE)"
+
+# For "dkms install chaosimg/$(VERSION)".
+DKMS_DIR = $(DESTDIR)/usr/src/chaosimg-$(VERSION)
+.PHONY: install-dkms
+install-dkms:
+	$(INSTALL) -d "$(DKMS_DIR)/cipher" "$(DKMS_DIR)/kmod"
+	$(INSTALL) -m 644 Kbuild kmod/dkms.conf "$(DKMS_DIR)"
+	$(INSTALL) -m 644 cipher/*.[ch] "$(DKMS_DIR)/cipher"
+	$(INSTALL) -m 644 kmod/*.[ch] "$(DKMS_DIR)/kmod"
