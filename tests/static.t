@@ -126,6 +126,30 @@ done
 [ ${#kernels[@]} != 0 ] ||
 	skip "compilers and sparse" "no kernel headers are installed"
 
+# --- DKMS --------------------------------------------------------------------
+
+# In folders of its own: the machine's are none of a test's business.
+dkms_builds() {
+	local tree=$out/dkms kernel=$1 version
+	version=$(sed -n 's/^VERSION := //p' Makefile)
+	rm -rf "$tree"
+	mkdir -p "$tree/tree" "$tree/modules"
+	make -s install-dkms DESTDIR="$tree" &&
+		dkms build "chaosimg/$version" -k "$kernel" \
+			--sourcetree "$tree/usr/src" --dkmstree "$tree/tree" \
+			--installtree "$tree/modules" &&
+		[ -n "$(find "$tree/tree" -path '*/module/chaosimg.ko*')" ]
+}
+
+if ! have dkms; then
+	skip "DKMS builds it" "dkms is not installed"
+elif [ "$(id -u)" != 0 ]; then
+	skip "DKMS builds it" "DKMS wants to be root"
+elif [ ${#kernels[@]} != 0 ]; then
+	ok "DKMS builds it" dkms_builds \
+		"$(basename "$(dirname "${kernels[-1]}")")"
+fi
+
 # --- checkpatch --------------------------------------------------------------
 
 # The kernel's source has it; unpacking takes a while, so it is kept.
