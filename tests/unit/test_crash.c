@@ -171,10 +171,12 @@ static void build(struct disk *d, int cut, int synced, unsigned int percent)
 struct state {
 	uint8_t data[ROOM];
 	size_t len;
+	bool bound;	/* to the second name too */
 };
 
 static struct chaosimg_archive *archive;
 static const uint8_t binding[CHAOSIMG_BINDING_SIZE] = "a name's binding";
+static const uint8_t second[CHAOSIMG_BINDING_SIZE] = "another's";
 
 static int setup(void **state)
 {
@@ -198,10 +200,11 @@ static int teardown(void **state)
 	return 0;
 }
 
-enum { OPS = 14 };
+enum { OPS = 20 };
 
 static struct state history[OPS + 1];	/* after each operation */
 static int synced_by[OPS + 1];		/* last operation whose sync had returned */
+static bool emptied[OPS + 1];		/* was cut to nothing since then */
 
 static void write_op(struct chaosimg_file *f, struct state *s)
 {
@@ -223,7 +226,7 @@ static void write_op(struct chaosimg_file *f, struct state *s)
 
 static void truncate_op(struct chaosimg_file *f, struct state *s)
 {
-	size_t len = rnd(ROOM);
+	size_t len = rnd(6) ? rnd(ROOM) : 0;
 
 	if (len > s->len)
 		memset(s->data + s->len, 0, len - s->len);
@@ -233,14 +236,51 @@ static void truncate_op(struct chaosimg_file *f, struct state *s)
 
 static void punch_op(struct chaosimg_file *f, struct state *s)
 {
-	uint64_t off = rnd(ROOM), len = 1 + rnd(4 * CHUNK), end = off + len;
+	uint64_t off = rnd(ROOM - 1), len = 1 + rnd(4 * CHUNK), end;
+	bool grow = rnd(2);
 
+	len = len < ROOM - off ? len : ROOM - off;
+	end = off + len;
+	if (grow && end > s->len) {
+		memset(s->data + s->len, 0, end - s->len);
+		s->len = end;
+	}
 	if (end > s->len)
 		end = s->len;
 	if (off < end)
 		memset(s->data + off, 0, end - off);
-	assert_int_equal(chaosimg_file_allocate(f, FALLOC_FL_PUNCH_HOLE |
+	assert_int_equal(chaosimg_file_allocate(f, grow ? FALLOC_FL_ZERO_RANGE :
+						FALLOC_FL_PUNCH_HOLE |
 						FALLOC_FL_KEEP_SIZE, off, len), 0);
+}
+
+static void bind_op(struct chaosimg_file *f, struct state *s)
+{
+	s->bound = !s->bound;
+	assert_int_equal(s->bound ? chaosimg_file_bind(f, second) :
+				    chaosimg_file_unbind(f, second), 0);
+}
+
+static void reopen(struct chaosimg_file **f, int fd)
+{
+	assert_int_equal(chaosimg_file_close(*f), 0);
+	if (chaosimg_file_open(archive, dup(fd), binding, CHAOSIMG_FILE_WRITE,
+			       f))
+		fail_msg("%s", chaosimg_errmsg());
+}
+
+/* The process dies, and another one opens the file. */
+static void kill_op(struct chaosimg_file **f, int fd, struct state *s)
+{
+	ssize_t n;
+
+	(*f)->writable = false;		/* so closing it writes nothing */
+	reopen(f, fd);
+	n = chaosimg_file_read(*f, s->data, ROOM, 0);
+	assert_true(n >= 0);
+	s->len = n;
+	s->bound = chaosimg_file_bound(*f, second);
+	assert_int_equal(chaosimg_file_verify(*f), 0);
 }
 
 /* Run the operations, recording; the file exists and is synced at first. */
@@ -262,7 +302,9 @@ static void run(int fd)
 		current_op = op;
 		synced_by[op] = synced;
 		*s = history[op - 1];
-		switch (rnd(9)) {
+		emptied[op] = op > 1 && synced != op - 1 &&
+			      (emptied[op - 1] || !history[op - 1].len);
+		switch (rnd(11)) {
 		case 0 ... 3:
 			write_op(f, s);
 			break;
@@ -280,10 +322,13 @@ static void run(int fd)
 			synced = op;
 			break;
 		case 8:
-			assert_int_equal(chaosimg_file_close(f), 0);
-			assert_int_equal(chaosimg_file_open(archive, dup(fd),
-						binding, CHAOSIMG_FILE_WRITE,
-						&f), 0);
+			reopen(&f, fd);
+			break;
+		case 9:
+			bind_op(f, s);
+			break;
+		case 10:
+			kill_op(&f, fd, s);
 			break;
 		}
 	}
@@ -315,10 +360,18 @@ static void check_state(const struct disk *d, int from, int to)
 		if (history[s].len > max)
 			max = history[s].len;
 	}
-	if (chaosimg_file_open(archive, fd, binding, CHAOSIMG_FILE_WRITE, &f))
+	if (chaosimg_file_open(archive, fd, binding, CHAOSIMG_FILE_WRITE, &f)) {
+		/* Nothing is promised of what was cut to nothing. */
+		if (emptied[to])
+			return;
 		fail_msg("open: %s", chaosimg_errmsg());
+	}
+	/* A name that it has got it must be found under. */
+	if (to && history[to - 1].bound && history[to].bound && !emptied[to] &&
+	    !chaosimg_file_bound(f, second))
+		fail_msg("not bound to its second name");
 	len = chaosimg_file_length(f);
-	if (len < least || len > max)
+	if (!emptied[to] && (len < least || len > max))
 		fail_msg("length %zu, not in %zu..%zu", len, least, max);
 	for (size_t at = 0; at < len; at += CHUNK) {
 		ssize_t n = chaosimg_file_read(f, got, CHUNK, at);
