@@ -303,7 +303,8 @@ static int check_second(struct inode *in, const binding_t b)
 	if (err)
 		return err;
 	if (!chaosimg_file_bound(f, b)) {
-		log_cause(in->fd, NULL, "stands under a name that is not its own");
+		log_cause(in->fd, NULL,
+			  "stands under a name that is not its own");
 		err = -EIO;
 	} else if (in->binding_count &&
 		   !chaosimg_file_bound(f, in->bindings[0])) {

@@ -108,7 +108,7 @@ static void reply_entry(fuse_req_t req, int err, struct inode *in)
 		inode_put(in, 1);
 }
 
-/* --- regular files --------------------------------------------------------- */
+/* --- regular files -------------------------------------------------------- */
 
 static int open_new(struct making *m)
 {
@@ -279,7 +279,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	inode_put(in, 1);
 }
 
-/* --- everything else ------------------------------------------------------- */
+/* --- everything else ------------------------------------------------------ */
 
 static int make_special(struct making *m, dev_t rdev, struct inode **out)
 {
@@ -350,7 +350,7 @@ void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent,
 	reply_entry(req, err, in);
 }
 
-/* --- directories ----------------------------------------------------------- */
+/* --- directories ---------------------------------------------------------- */
 
 /* Id, owner and mode of a directory that has only a temporary name yet. */
 static int prepare_dir(const struct making *m, int fd,
@@ -446,7 +446,7 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 	reply_entry(req, err, in);
 }
 
-/* --- further names --------------------------------------------------------- */
+/* --- further names -------------------------------------------------------- */
 
 static int make_link(struct making *m, struct inode *in)
 {

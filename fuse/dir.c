@@ -115,7 +115,7 @@ static void add(struct answer *a, const char *name, off_t next,
 		   fuse_add_direntry(a->req, p, left, name, &e->attr, next);
 }
 
-/* Attributes too, for the kernel to keep; without them if they cannot be had. */
+/* Attributes too, for the kernel to keep. */
 static int look_up(struct listing *l, const struct dirent *d, const binding_t b,
 		   struct fuse_entry_param *e)
 {

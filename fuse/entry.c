@@ -125,7 +125,8 @@ int entry_temporary(char name[CHAOSIMG_NAME_MAX + 1])
 
 	if (getrandom(r, sizeof(r), 0) != sizeof(r))
 		return -EIO;
-	snprintf(name, CHAOSIMG_NAME_MAX + 1, CHAOSIMG_TMP_PREFIX "%016llx%016llx",
+	snprintf(name, CHAOSIMG_NAME_MAX + 1,
+		 CHAOSIMG_TMP_PREFIX "%016llx%016llx",
 		 (unsigned long long)r[0], (unsigned long long)r[1]);
 	return 0;
 }
@@ -159,7 +160,7 @@ void entry_unlock_names(bool locked)
 		pthread_mutex_unlock(&fs.long_names);
 }
 
-/* --- removing directories -------------------------------------------------- */
+/* --- removing directories ------------------------------------------------- */
 
 static bool is_temporary(const char *stored)
 {
@@ -174,7 +175,8 @@ static int remove_leftover(int dirfd, const char *stored)
 
 	if (!unlinkat(dirfd, stored, 0) || errno == ENOENT)
 		return 0;
-	fd = openat(dirfd, stored, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(dirfd, stored,
+		    O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -ENOTEMPTY;
 	unlinkat(fd, CHAOSIMG_DIR_ENTRY, 0);
@@ -274,7 +276,7 @@ int dir_discard(struct inode *parent, const char *stored, struct inode *dir)
 	return err;
 }
 
-/* --- new directories, whose ids are not durable yet ------------------------ */
+/* --- new directories, whose ids are not durable yet ----------------------- */
 
 #define NEW_DIRS_MAX	64
 

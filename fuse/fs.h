@@ -11,7 +11,7 @@
  *	operations.c	what the kernel may ask for
  *	log.c		one line for each damaged object
  *	inode.c		the table of objects that the kernel knows
- *	content.c	a regular file's contents: opened once for all its handles
+ *	content.c	a regular file's contents, shared by its handles
  *	entry.c		names in a directory: look up, find, add
  *	lookup.c	lookup, forget, getattr, setattr, statfs
  *	create.c	create, mknod, mkdir, symlink, link

@@ -95,7 +95,7 @@ static int unlock_archive(const struct options *o)
 	if (!err && o->cipher &&
 	    chaosimg_archive_set_cipher(fs.archive, o->cipher))
 		err = complain(o->cipher,
-			       "this machine has no such cipher implementation");
+			       "no such cipher implementation here");
 	return err;
 }
 

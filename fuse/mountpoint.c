@@ -18,7 +18,7 @@ static bool same(const struct stat *a, const struct stat *b)
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/* Is @path, or any folder above it, the folder @top? -1 if it cannot be seen. */
+/* Is @path, or any folder above it, the folder @top? -1: cannot be seen. */
 static int stands_in(const char *path, const struct stat *top)
 {
 	struct stat here, above;

@@ -133,7 +133,8 @@ static struct fuse_session *make_session(const struct options *o)
 
 	snprintf(name, sizeof(name), "fsname=%s", fs.real);
 	if (!fuse_opt_add_opt_escaped(&opts, name) &&
-	    !fuse_opt_add_opt(&opts, "subtype=chaosimgfs,default_permissions") &&
+	    !fuse_opt_add_opt(&opts, "subtype=chaosimgfs") &&
+	    !fuse_opt_add_opt(&opts, "default_permissions") &&
 	    !(o->readonly && fuse_opt_add_opt(&opts, "ro")) &&
 	    !(o->mount && fuse_opt_add_opt(&opts, o->mount)) &&
 	    !fuse_opt_add_arg(&args, "chaosimgfs") &&

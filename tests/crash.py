@@ -124,7 +124,8 @@ def leave(name, contents, daemon):
     os.write(fd, data[200000:])
     # Only to the daemon, without an end that would have it seal the file.
     libc = ctypes.CDLL(None)
-    assert libc.sync_file_range(fd, ctypes.c_int64(0), ctypes.c_int64(0), 7) == 0
+    start, everything = ctypes.c_int64(0), ctypes.c_int64(0)
+    assert libc.sync_file_range(fd, start, everything, 7) == 0
     time.sleep(0.2)
     os.kill(int(daemon), signal.SIGKILL)
 

@@ -20,10 +20,14 @@ crash() {
 	umount "$mnt" && archive_mount
 }
 
+: >"$work/journal"
 for round in 1 2 3 4; do
 	python3 tests/crash.py work "$mnt" "$work/journal" &
 	worker=$!
-	sleep 0.$((RANDOM % 6 + 3))
+	until [ "$(wc -l <"$work/journal")" -gt 40 ] || ! kill -0 $worker; do
+		sleep 0.02
+	done
+	sleep 0.$((RANDOM % 5))
 	ok "killed in mid-write, round $round" crash
 	ok "what was closed or fsynced is whole" \
 		python3 tests/crash.py check "$mnt" "$work/journal"
@@ -37,6 +41,7 @@ done
 # A file that a crash left open is longer on the disk than it says it is.
 left_open() {
 	head -c 300000 /dev/urandom >"$work/plain"
+	rm -f "$mnt/left"
 	touch "$mnt/left"
 	path=$(find "$archive/data" -inum "$(stat -c %i "$mnt/left")")
 	python3 tests/crash.py leave "$mnt/left" "$work/plain" $daemon ||
