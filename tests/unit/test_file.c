@@ -260,6 +260,38 @@ static void test_many_holes(void **state)
 	close(fd);
 }
 
+/* The same, punched into a file whose snapshot has records there. */
+static void test_many_punched(void **state)
+{
+	static uint8_t want[200 * CHUNK], got[200 * CHUNK];
+	int fd = backing();
+	struct chaosimg_file *f = create(fd);
+
+	(void)state;
+	memset(want, 'x', sizeof(want));
+	assert_int_equal(chaosimg_file_write(f, want, sizeof(want), 0),
+			 sizeof(want));
+	assert_int_equal(chaosimg_file_sync(f), 0);
+	for (size_t k = 1; k < 200; k += k % 7 ? 2 : 4) {
+		uint64_t at = k * CHUNK, len = k % 3 ? CHUNK : 2 * CHUNK;
+
+		len = len < sizeof(want) - at ? len : sizeof(want) - at;
+		memset(want + at, 0, len);
+		assert_int_equal(chaosimg_file_allocate(f, FALLOC_FL_PUNCH_HOLE |
+						FALLOC_FL_KEEP_SIZE, at, len), 0);
+		assert_true(f->holes.count <= HEADER_HOLES);
+	}
+	assert_int_equal(chaosimg_file_read(f, got, sizeof(got), 0), sizeof(got));
+	assert_memory_equal(got, want, sizeof(want));
+	assert_int_equal(chaosimg_file_close(f), 0);
+	f = reopen(fd);
+	assert_int_equal(chaosimg_file_read(f, got, sizeof(got), 0), sizeof(got));
+	assert_memory_equal(got, want, sizeof(want));
+	assert_int_equal(chaosimg_file_verify(f), 0);
+	assert_int_equal(chaosimg_file_close(f), 0);
+	close(fd);
+}
+
 /* What a kill leaves: the last flushed state, whatever was written since. */
 static void test_killed(void **state)
 {
@@ -341,6 +373,13 @@ static void test_limits(void **state)
 	assert_int_equal(chaosimg_file_write(f, "y", 1, (1ull << 40) - 1), 1);
 	assert_int_equal(chaosimg_file_seek(f, 0, SEEK_DATA), (1ull << 40) - CHUNK);
 	assert_int_equal(chaosimg_file_seek(f, 0, SEEK_HOLE), 0);
+	/* Nor does cutting or punching more than could be walked through. */
+	assert_int_equal(chaosimg_file_truncate(f, 1ull << 60), 0);
+	assert_int_equal(chaosimg_file_truncate(f, 1ull << 43), 0);
+	assert_int_equal(chaosimg_file_allocate(f, FALLOC_FL_PUNCH_HOLE |
+						FALLOC_FL_KEEP_SIZE, 1ull << 41,
+						1ull << 42), 0);
+	assert_int_equal(chaosimg_file_truncate(f, 1ull << 40), 0);
 	assert_int_equal(chaosimg_file_close(f), 0);
 	f = reopen(fd);
 	assert_int_equal(chaosimg_file_read(f, &c, 1, (1ull << 40) - 1), 1);
@@ -380,6 +419,7 @@ int main(void)
 		cmocka_unit_test(test_holes),
 		cmocka_unit_test(test_random_operations),
 		cmocka_unit_test(test_many_holes),
+		cmocka_unit_test(test_many_punched),
 		cmocka_unit_test(test_killed),
 		cmocka_unit_test(test_exchanged),
 		cmocka_unit_test(test_limits),

@@ -206,6 +206,27 @@ static void compare(struct chaosimg_file *f, int a, int b, const char *what)
 	history[b] = got;
 }
 
+/* A mount that may only read finds the same, and changes nothing. */
+static void check_read_only(int fd, const uint8_t *want, ssize_t len)
+{
+	static uint8_t after[4 * ROOM + 1];
+	struct state keep = history[now];
+	struct chaosimg_file *f;
+	int err;
+
+	archive->flags |= CHAOSIMG_ARCHIVE_RDONLY;
+	err = chaosimg_file_open(archive, dup(fd), binding, 0, &f);
+	assert_that(!err, "read only: %s", chaosimg_errmsg());
+	compare(f, from, now, "read only");
+	assert_that(!chaosimg_file_verify(f), "read only: %s",
+		    chaosimg_errmsg());
+	assert_int_equal(chaosimg_file_close(f), 0);
+	archive->flags &= ~CHAOSIMG_ARCHIVE_RDONLY;
+	assert_int_equal(pread(fd, after, sizeof(after), 0), len);
+	assert_memory_equal(after, want, len);
+	history[now] = keep;
+}
+
 /* What would be found if the process were killed now. */
 static void check_killed(int fd)
 {
@@ -217,6 +238,7 @@ static void check_killed(int fd)
 	int err;
 
 	assert_int_equal(pwrite(other, copy, n, 0), n);
+	check_read_only(other, copy, n);
 	err = chaosimg_file_open(archive, other, binding, CHAOSIMG_FILE_WRITE,
 				 &f);
 	assert_that(!err, "after a kill: %s", chaosimg_errmsg());
