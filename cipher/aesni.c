@@ -21,6 +21,7 @@ CHAOSIMG_INLINE void keystream(const struct chaosimg_cipher_key *key,
 {
 	int i;
 
+#pragma GCC unroll 8
 	for (i = 0; i < n; i++)
 		s[i] = start ^ _mm_cvtsi64_si128((long long)(first + (u64)i));
 	encrypt_blocks(key, image, s, n, last);

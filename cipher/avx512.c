@@ -87,6 +87,7 @@ CHAOSIMG_INLINE void keystream(const struct chaosimg_cipher_key *key,
 	__m512i k, m;
 	int r, i;
 
+#pragma GCC unroll 8
 	for (i = 0; i < n; i++) {
 		k = _mm512_maskz_set1_epi64(0x55, (long long)first);
 		s[i] = start ^ _mm512_add_epi64(k, lane);
@@ -95,12 +96,14 @@ CHAOSIMG_INLINE void keystream(const struct chaosimg_cipher_key *key,
 	for (r = 1; r < CHAOSIMG_ROUNDS; r++) {
 		m = _mm512_set1_epi64((long long)image->u.affine[r - 1]);
 		k = broadcast(key->u.v.rk[CHAOSIMG_MAIN][r]);
+#pragma GCC unroll 8
 		for (i = 0; i < n; i++) {
 			s[i] = _mm512_gf2p8affine_epi64_epi8(s[i], m, 0);
 			s[i] = _mm512_aesenc_epi128(s[i], k);
 		}
 	}
 	m = _mm512_set1_epi64((long long)image->u.affine[CHAOSIMG_ROUNDS - 1]);
+#pragma GCC unroll 8
 	for (i = 0; i < n; i++) {
 		s[i] = _mm512_gf2p8affine_epi64_epi8(s[i], m, 0);
 		s[i] = _mm512_aesenclast_epi128(s[i], last);

@@ -77,6 +77,7 @@ CHAOSIMG_INLINE void encrypt_blocks(const struct chaosimg_cipher_key *key,
 		hi = load(image->u.nibble[r - 1][1]);
 		k = r == CHAOSIMG_ROUNDS ? last :
 			load(key->u.v.rk[CHAOSIMG_MAIN][r]);
+#pragma GCC unroll 8
 		for (i = 0; i < n; i++) {
 			s[i] = apply(s[i], lo, hi);
 			s[i] = r < CHAOSIMG_ROUNDS ?
