@@ -53,6 +53,7 @@ tests: $(TESTS)
 
 # The fast implementations' instruction sets; each is entered only where the CPU has them.
 $(BUILD)/cipher/aesni.o: EXTRA := -mssse3 -msse4.1 -maes -mpclmul
+$(BUILD)/cipher/avx2.o: EXTRA := -maes -mpclmul -mavx2 -mvaes -mvpclmulqdq
 $(BUILD)/cipher/avx512.o: EXTRA := -maes -mpclmul -mavx512f -mavx512bw -mavx512vl \
 	-mvaes -mvpclmulqdq -mgfni
 # gcc 12 gathers bit planes into vectors and scatters them again, at a loss.

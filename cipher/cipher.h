@@ -25,6 +25,8 @@ enum {
 	CHAOSIMG_CPU_AESNI = 1 << 0,
 	/* AVX-512 F/BW/VL, VAES, VPCLMULQDQ, GFNI */
 	CHAOSIMG_CPU_AVX512 = 1 << 1,
+	/* AVX2, VAES, VPCLMULQDQ */
+	CHAOSIMG_CPU_VAES_AVX2 = 1 << 2,
 };
 
 struct chaosimg_cipher_impl;
@@ -298,6 +300,7 @@ void chaosimg_xctr(const struct chaosimg_cipher_key *key,
 
 extern const struct chaosimg_cipher_impl chaosimg_impl_generic;
 extern const struct chaosimg_cipher_impl chaosimg_impl_aesni;
+extern const struct chaosimg_cipher_impl chaosimg_impl_avx2;
 extern const struct chaosimg_cipher_impl chaosimg_impl_avx512;
 
 #endif

@@ -6,6 +6,7 @@
 static const struct chaosimg_cipher_impl *const impls[] = {
 #ifdef __x86_64__
 	&chaosimg_impl_avx512,
+	&chaosimg_impl_avx2,
 	&chaosimg_impl_aesni,
 #endif
 	&chaosimg_impl_generic,

@@ -37,6 +37,14 @@ static inline bool chaosimg_has_aesni(void)
 		boot_cpu_has(X86_FEATURE_XMM4_1);
 }
 
+static inline bool chaosimg_has_vaes_avx2(void)
+{
+	return boot_cpu_has(X86_FEATURE_AVX2) &&
+		boot_cpu_has(X86_FEATURE_VAES) &&
+		boot_cpu_has(X86_FEATURE_VPCLMULQDQ) &&
+		cpu_has_xfeatures(XFEATURE_MASK_SSE | XFEATURE_MASK_YMM, NULL);
+}
+
 static inline bool chaosimg_has_avx512(void)
 {
 	return boot_cpu_has(X86_FEATURE_AVX512F) &&
@@ -53,6 +61,7 @@ static inline bool chaosimg_has_avx512(void)
 static inline u32 chaosimg_kernel_features(void)
 {
 	return (chaosimg_has_aesni() ? CHAOSIMG_CPU_AESNI : 0) |
+		(chaosimg_has_vaes_avx2() ? CHAOSIMG_CPU_VAES_AVX2 : 0) |
 		(chaosimg_has_avx512() ? CHAOSIMG_CPU_AVX512 : 0);
 }
 

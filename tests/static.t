@@ -118,7 +118,7 @@ for kdir in "${kernels[@]}"; do
 		"$(info "$dir" vermagic | cut -d' ' -f1)" "$kernel"
 	is "$kernel: version" "$(info "$dir" version)" \
 		"$(sed -n 's/^VERSION := //p' Makefile) "
-	for name in '' -generic -aesni -vaes-avx512; do
+	for name in '' -generic -aesni -vaes-avx2 -vaes-avx512; do
 		ok "$kernel: is found as chaosimg$name" grep -qw \
 			"crypto-chaosimg$name" <<<"$(info "$dir" alias)"
 	done
