@@ -158,6 +158,7 @@ def stop(*_):
 
 def main():
     signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
     if len(sys.argv) > 4 and sys.argv[1] == "upload":
         with Orthanc(sys.argv[2], sys.argv[3]) as orthanc:
             good = upload(orthanc, sys.argv[3], sys.argv[4:])

@@ -10,6 +10,7 @@ study.py sums DIR..  the SHA-256 of every file below, sorted, without names
 
 import hashlib
 import os
+import signal
 import sys
 import warnings
 
@@ -75,6 +76,7 @@ def sums(tops):
 
 
 def main():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     warnings.simplefilter("ignore")
     if len(sys.argv) == 3 and sys.argv[1] == "list":
         for path in files(sys.argv[2]):

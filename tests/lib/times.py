@@ -12,6 +12,7 @@ Exit status 1 if a byte came back different.
 """
 
 import os
+import signal
 import statistics
 import sys
 import time
@@ -73,6 +74,7 @@ def read(path, data):
 
 
 def main():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     if len(sys.argv) != 4 or sys.argv[1] not in ("write", "read"):
         sys.exit("usage: times.py write|read STUDY FOLDER")
     do = write if sys.argv[1] == "write" else read
