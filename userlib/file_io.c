@@ -117,7 +117,8 @@ void buffer_put(uint8_t *buf, uint32_t chunk_size)
 {
 	if (!buf)
 		return;
-	OPENSSL_cleanse(buf, chunk_size);
+	/* As certain as OPENSSL_cleanse(), and faster for so much. */
+	explicit_bzero(buf, chunk_size);
 	pthread_mutex_lock(&pool_lock);
 	if (!pool_count)
 		pool_size = chunk_size;
