@@ -8,6 +8,7 @@
 #include <crypto/algapi.h>
 #include <crypto/internal/skcipher.h>
 #include <linux/crypto.h>
+#include <linux/fips.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
 #include <linux/string.h>
@@ -168,6 +169,15 @@ static int add_driver(const struct chaosimg_cipher_impl *impl)
 	return err;
 }
 
+/* In FIPS mode the crypto API panics over a module that is not signed. */
+static bool may_register(void)
+{
+	if (!fips_enabled || module_sig_ok(THIS_MODULE))
+		return true;
+	pr_err("not signed: refused in FIPS mode\n");
+	return false;
+}
+
 static int __init chaosimg_init(void)
 {
 	const struct chaosimg_cipher_impl *list[CHAOSIMG_IMPLS_MAX];
@@ -175,6 +185,8 @@ static int __init chaosimg_init(void)
 					 ARRAY_SIZE(list));
 	int err;
 
+	if (!may_register())
+		return -EKEYREJECTED;
 	/* generic, which is the last, first. */
 	while (n) {
 		err = add_driver(list[--n]);
