@@ -150,6 +150,34 @@ elif [ ${#kernels[@]} != 0 ]; then
 		"$(basename "$(dirname "${kernels[-1]}")")"
 fi
 
+# --- the manual's examples ---------------------------------------------------
+
+# Each begins with a comment that names its file.
+extract() { # FILE
+	mkdir -p "$out/examples"
+	sed -n "/^\t\/\* $1: /,/^[^\t]/p" Documentation/kernel.rst |
+		sed -n 's/^\t//p; /^$/p' >"$out/examples/$1"
+	[ -s "$out/examples/$1" ]
+}
+
+compiles() {
+	extract user.c && "${CC:-gcc}" -Wall -Wextra -Werror \
+		-o "$out/examples/user" "$out/examples/user.c" -lkcapi
+}
+
+compiles_as_module() {
+	local said
+	extract seal.c && echo 'obj-m := seal.o' >"$out/examples/Kbuild" &&
+		said=$(make -s -C "$1" M="$out/examples" W=1 modules 2>&1) ||
+		{ echo "$said"; return 1; }
+	said=$(grep -Ev "$usual" <<<"$said")
+	[ -z "$said" ] || echo "$said"
+	[ -z "$said" ]
+}
+
+ok "the manual's program compiles" compiles
+[ ${#kernels[@]} = 0 ] || ok "and its module" compiles_as_module "${kernels[-1]}"
+
 # --- checkpatch --------------------------------------------------------------
 
 # The kernel's source has it; unpacking takes a while, so it is kept.
