@@ -367,7 +367,8 @@ static uint64_t length_without(const struct chaosimg_file *f,
 	uint32_t len = chunk_len(f->length, f->chunk_size, d->chunk);
 
 	/* What the last snapshot has beyond it is not lost. */
-	if (d->stored_len == len || (d->stored_len < len && end < f->snap.length))
+	if (d->stored_len == len ||
+	    (d->stored_len < len && end < f->snap.length))
 		return f->length;
 	return end;
 }

@@ -410,7 +410,7 @@ int chaosimg_file_allocate(struct chaosimg_file *f, int mode, uint64_t off,
 	if (err)
 		goto out;
 	if (mode == (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE) ||
-		 (mode & ~FALLOC_FL_KEEP_SIZE) == FALLOC_FL_ZERO_RANGE)
+	    (mode & ~FALLOC_FL_KEEP_SIZE) == FALLOC_FL_ZERO_RANGE)
 		err = zero_range(f, off, off + len);
 	else if (!mode || mode == FALLOC_FL_KEEP_SIZE)
 		err = reserve_space(f, off, off + len);

@@ -227,6 +227,30 @@ static void check_read_only(int fd, const uint8_t *want, ssize_t len)
 	history[now] = keep;
 }
 
+/* Nor does a disk that is full keep anybody from reading what a kill left. */
+static void check_full_disk(const uint8_t *copy, ssize_t n)
+{
+	int fd = open("/tmp", O_TMPFILE | O_RDWR, 0600);
+	struct state keep = history[now];
+	bool was_tripped = tripped;
+	struct chaosimg_file *f;
+	int err;
+
+	assert_int_equal(pwrite(fd, copy, n, 0), n);
+	armed = true;
+	calls_left = 0;
+	err = chaosimg_file_open(archive, fd, binding, 0, &f);
+	assert_that(!err, "full disk: %s", chaosimg_errmsg());
+	compare(f, from, now, "full disk");
+	assert_that(!chaosimg_file_verify(f), "full disk: %s",
+		    chaosimg_errmsg());
+	assert_int_equal(chaosimg_file_close(f), 0);
+	armed = full = false;
+	calls_left = -1;
+	tripped = was_tripped;
+	history[now] = keep;
+}
+
 /* What would be found if the process were killed now. */
 static void check_killed(int fd)
 {
@@ -239,6 +263,9 @@ static void check_killed(int fd)
 
 	assert_int_equal(pwrite(other, copy, n, 0), n);
 	check_read_only(other, copy, n);
+	/* With its own fault still to come it cannot be made full yet. */
+	if (kind == DISK_FULL && tripped)
+		check_full_disk(copy, n);
 	err = chaosimg_file_open(archive, other, binding, CHAOSIMG_FILE_WRITE,
 				 &f);
 	assert_that(!err, "after a kill: %s", chaosimg_errmsg());
