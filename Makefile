@@ -52,10 +52,15 @@ lib: $(STATIC) $(SHARED)
 tests: $(TESTS)
 
 # The fast implementations' instruction sets; each is entered only where the CPU has them.
+MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+ifeq ($(MACHINE),x86_64)
 $(BUILD)/cipher/aesni.o: EXTRA := -mssse3 -msse4.1 -maes -mpclmul
 $(BUILD)/cipher/avx2.o: EXTRA := -maes -mpclmul -mavx2 -mvaes -mvpclmulqdq
 $(BUILD)/cipher/avx512.o: EXTRA := -maes -mpclmul -mavx512f -mavx512bw -mavx512vl \
 	-mvaes -mvpclmulqdq -mgfni
+else ifeq ($(MACHINE),aarch64)
+$(BUILD)/cipher/arm64.o: EXTRA := -march=armv8-a+crypto
+endif
 # gcc 12 gathers bit planes into vectors and scatters them again, at a loss.
 $(BUILD)/cipher/generic.o: EXTRA := -fno-tree-vectorize -fno-tree-slp-vectorize
 # The cipher is freestanding, here as in the kernel.
@@ -103,6 +108,11 @@ bench:
 tests: $(BUILD)/tests/findplain
 $(BUILD)/tests/findplain: tests/lib/findplain.c Makefile | prepare
 	$(CC) $(CFLAGS) $(BASE_CFLAGS) $(HARDEN) $(LDFLAGS) -o $@ $<
+
+# The cipher alone, without any library, for a machine that is emulated.
+$(BUILD)/tests/cipher_vectors: tests/lib/cipher_vectors.c $(call obj,$(CIPHER_SRC)) \
+		Makefile | prepare
+	$(CC) $(CFLAGS) $(BASE_CFLAGS) -Icipher $(LDFLAGS) -static -o $@ $(filter %.c %.o,$^)
 
 .PHONY: benchprogs
 benchprogs: $(patsubst tests/bench/%.c,$(BUILD)/tests/%,$(wildcard tests/bench/*_bench.c))

@@ -11,6 +11,11 @@
 
 #include "types.h"
 
+/* The kernel module has no arm64 implementation yet. */
+#if defined(__AARCH64EL__) && !defined(__KERNEL__)
+#define CHAOSIMG_ARM64
+#endif
+
 enum {
 	CHAOSIMG_BLOCK = 16,
 	CHAOSIMG_ROUNDS = 14,
@@ -27,6 +32,8 @@ enum {
 	CHAOSIMG_CPU_AVX512 = 1 << 1,
 	/* AVX2, VAES, VPCLMULQDQ */
 	CHAOSIMG_CPU_VAES_AVX2 = 1 << 2,
+	/* ARMv8's AES and PMULL */
+	CHAOSIMG_CPU_ARM64_CE = 1 << 3,
 };
 
 struct chaosimg_cipher_impl;
@@ -302,5 +309,6 @@ extern const struct chaosimg_cipher_impl chaosimg_impl_generic;
 extern const struct chaosimg_cipher_impl chaosimg_impl_aesni;
 extern const struct chaosimg_cipher_impl chaosimg_impl_avx2;
 extern const struct chaosimg_cipher_impl chaosimg_impl_avx512;
+extern const struct chaosimg_cipher_impl chaosimg_impl_arm64;
 
 #endif

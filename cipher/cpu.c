@@ -50,6 +50,16 @@ u32 chaosimg_cpu_features(void)
 		features |= wide_features(saved, b, c);
 	return features;
 }
+#elif defined(CHAOSIMG_ARM64)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+
+u32 chaosimg_cpu_features(void)
+{
+	const unsigned long ce = HWCAP_AES | HWCAP_PMULL;
+
+	return (getauxval(AT_HWCAP) & ce) == ce ? CHAOSIMG_CPU_ARM64_CE : 0;
+}
 #else
 u32 chaosimg_cpu_features(void)
 {

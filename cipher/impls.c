@@ -9,6 +9,9 @@ static const struct chaosimg_cipher_impl *const impls[] = {
 	&chaosimg_impl_avx2,
 	&chaosimg_impl_aesni,
 #endif
+#ifdef CHAOSIMG_ARM64
+	&chaosimg_impl_arm64,
+#endif
 	&chaosimg_impl_generic,
 };
 

@@ -11,23 +11,11 @@
 
 /* --- matrices as look-ups ----------------------------------------------- */
 
-/* Rows to columns. */
-CHAOSIMG_INLINE u64 transposed(u64 x)
-{
-	u64 t;
-
-	t = (x ^ x >> 7) & 0x00AA00AA00AA00AAULL;
-	x ^= t ^ t << 7;
-	t = (x ^ x >> 14) & 0x0000CCCC0000CCCCULL;
-	x ^= t ^ t << 14;
-	t = (x ^ x >> 28) & 0x00000000F0F0F0F0ULL;
-	return x ^ t ^ t << 28;
-}
-
 /* What the matrix (by rows) makes of 0..15, and of 0x00, 0x10, .., 0xf0. */
 CHAOSIMG_INLINE void look_ups(u8 table[2][16], u64 rows)
 {
-	const __m128i cols = _mm_cvtsi64_si128((long long)transposed(rows));
+	const __m128i cols =
+		_mm_cvtsi64_si128((long long)transposed_8x8(rows));
 	const __m128i bit[4] = {
 		_mm_set1_epi16((short)0xff00), _mm_set1_epi32((int)0xffff0000),
 		_mm_set1_epi64x((long long)0xffffffff00000000ULL),

@@ -47,6 +47,19 @@ CHAOSIMG_INLINE u64 rol64_(u64 x, unsigned int n)
 	return n ? x << n | x >> (64 - n) : x;
 }
 
+/* The rows of a matrix over GF(2), one in each byte, to its columns. */
+CHAOSIMG_INLINE u64 transposed_8x8(u64 x)
+{
+	u64 t;
+
+	t = (x ^ x >> 7) & 0x00AA00AA00AA00AAULL;
+	x ^= t ^ t << 7;
+	t = (x ^ x >> 14) & 0x0000CCCC0000CCCCULL;
+	x ^= t ^ t << 14;
+	t = (x ^ x >> 28) & 0x00000000F0F0F0F0ULL;
+	return x ^ t ^ t << 28;
+}
+
 /* Wipe; the barrier keeps the compiler from dropping the stores. */
 CHAOSIMG_INLINE void chaosimg_wipe(void *p, size_t len)
 {
