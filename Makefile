@@ -224,3 +224,26 @@ install-dkms:
 	$(INSTALL) -m 644 Kbuild kmod/dkms.conf "$(DKMS_DIR)"
 	$(INSTALL) -m 644 cipher/*.[ch] "$(DKMS_DIR)/cipher"
 	$(INSTALL) -m 644 kmod/*.[ch] "$(DKMS_DIR)/kmod"
+
+# --- tests of the module, in a virtual machine ---
+# make check-kernel [KERNELS="6.1 6.12"]: all kselftests in Debian's kernels.
+# make check-debug-kernel: in one that is built with every checker on.
+# make guest [KERNEL=..] [TEST=..]: some of them. make guest-shell: look around.
+
+KERNELS ?= 6.1 6.12
+KERNEL ?= 6.12
+TEST ?=
+
+.PHONY: kselftest check-kernel check-debug-kernel guest guest-shell
+kselftest: lib
+	@mkdir -p $(BUILD)/kselftest
+	+$(MAKE) -C tests/kselftest OUTPUT="$(abspath $(BUILD))/kselftest" \
+		CHAOSIMG="$(abspath $(BUILD))" CHAOSIMG_INCLUDE="$(CURDIR)/userlib" \
+		CC="$(CC)"
+check-kernel:
+	BUILD=$(BUILD) KERNELS="$(KERNELS)" prove --exec '' --directives tests/kernel.t
+check-debug-kernel:
+	BUILD=$(BUILD) KERNELS=debug prove --exec '' --directives tests/kernel.t
+guest guest-shell:
+	BUILD=$(BUILD) tests/qemu/build $(KERNEL)
+	BUILD=$(BUILD) tests/qemu/run $(KERNEL) $(if $(filter guest,$@),$(TEST),--shell)
