@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -601,6 +602,81 @@ static void test_choice(void **state)
 							  1) >= 2);
 }
 
+#ifdef __x86_64__
+/* Where several would do, the fastest is chosen. */
+static void test_order(void **state)
+{
+	static const char *const names[] = {
+		"vaes-avx512", "vaes-avx2", "aesni", "generic",
+	};
+	const struct chaosimg_cipher_impl *list[CHAOSIMG_IMPLS_MAX];
+	size_t i;
+
+	(void)state;
+	assert_int_equal(chaosimg_cipher_impls(~0U, list, 4), 4);
+	for (i = 0; i < 4; i++)
+		assert_string_equal(list[i]->name, names[i]);
+	chaosimg_cipher_impls(~(u32)CHAOSIMG_CPU_AVX512, list, 1);
+	assert_string_equal(list[0]->name, "vaes-avx2");
+	/* VAES without AES-NI does not exist, but must not be run either. */
+	chaosimg_cipher_impls(CHAOSIMG_CPU_VAES_AVX2, list, 1);
+	assert_string_equal(list[0]->name, "generic");
+}
+
+/* The line that begins with "flags", or NULL. */
+static char *cpuinfo_flags(void)
+{
+	FILE *f = fopen("/proc/cpuinfo", "r");
+	char *line = NULL;
+	size_t size = 0;
+	bool found = false;
+
+	while (f && !found && getline(&line, &size, f) > 0)
+		found = !strncmp(line, "flags", 5);
+	if (f)
+		fclose(f);
+	if (found)
+		return line;
+	free(line);
+	return NULL;
+}
+
+/* Is each of @names among the flags? */
+static bool all_flags(const char *flags, const char *names)
+{
+	char word[32];
+	int n;
+
+	word[0] = ' ';
+	for (; sscanf(names, "%29s%n", word + 1, &n) == 1; names += n) {
+		strcat(word, " ");
+		if (!strstr(flags, word))
+			return false;
+	}
+	return true;
+}
+
+/* The kernel asks the CPU, too, and hides what it does not save. */
+static void test_features(void **state)
+{
+	const u32 features = chaosimg_cpu_features();
+	char *flags = cpuinfo_flags();
+
+	(void)state;
+	if (!flags)
+		skip();
+	flags[strcspn(flags, "\n")] = ' ';
+	assert_int_equal(!!(features & CHAOSIMG_CPU_AESNI),
+			 all_flags(flags, "aes pclmulqdq ssse3 sse4_1"));
+	assert_int_equal(!!(features & CHAOSIMG_CPU_VAES_AVX2),
+			 all_flags(flags, "avx2 vaes vpclmulqdq"));
+	assert_int_equal(!!(features & CHAOSIMG_CPU_AVX512),
+			 all_flags(flags, "avx512f avx512bw avx512vl vaes "
+				   "vpclmulqdq gfni"));
+	free(flags);
+}
+#endif
+
 /* All that set_image() fills and all that the seed left is wiped. */
 static void test_frame_end(void **state)
 {
@@ -640,6 +716,10 @@ int main(void)
 		cmocka_unit_test(test_edge_matrices),
 		cmocka_unit_test(test_lattice),
 		cmocka_unit_test(test_choice),
+#ifdef __x86_64__
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_features),
+#endif
 		cmocka_unit_test(test_frame_end),
 	};
 
