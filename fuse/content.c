@@ -58,16 +58,30 @@ static int reopen_contents(const struct inode *in, bool *writable)
 	return reopen_quietly(in, O_RDONLY);
 }
 
+/* After this time the kernel has written back what it had, asked or not. */
+enum { WRITEBACK_SECONDS = 30 };
+
+static time_t seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return now.tv_sec;
+}
+
 static int open_file(struct inode *in, const binding_t b,
 		     struct chaosimg_file **f, bool *writable)
 {
+	unsigned int flags;
 	int fd = reopen_contents(in, writable);
 	int err;
 
 	if (fd < 0)
 		return fd;
-	err = chaosimg_file_open(fs.archive, fd, b,
-				 *writable ? CHAOSIMG_FILE_WRITE : 0, f);
+	flags = *writable ? CHAOSIMG_FILE_WRITE : 0;
+	if (seconds() < in->unsynced_until)
+		flags |= CHAOSIMG_FILE_UNSYNCED;
+	err = chaosimg_file_open(fs.archive, fd, b, flags, f);
 	return err ? log_damage(err, in->fd, NULL) : 0;
 }
 
@@ -178,6 +192,8 @@ int content_close(struct inode *in)
 		return 0;
 	}
 	in->size = chaosimg_file_length(in->file);
+	in->unsynced_until = chaosimg_file_durable(in->file) ?
+			     0 : seconds() + WRITEBACK_SECONDS;
 	err = chaosimg_file_close(in->file);
 	if (err)
 		log_damage(err, in->fd, NULL);
@@ -349,12 +365,17 @@ int content_bind(struct inode *in, const binding_t b)
 	return err ? err : later;
 }
 
-void content_unbind(struct inode *in, const binding_t b)
+void content_unbind(struct inode *in, const binding_t b,
+		    const struct inode *dir, const struct inode *other)
 {
 	if (!content_open(in, true)) {
-		pin_mtime(in);
-		chaosimg_file_unbind(in->file, b);
-		unpin_mtime(in);
+		/* A name too many does less harm than one too few. */
+		if (!chaosimg_file_durable(in->file) ||
+		    !dirs_sync_two(dir, other)) {
+			pin_mtime(in);
+			chaosimg_file_unbind(in->file, b);
+			unpin_mtime(in);
+		}
 		content_close(in);
 	}
 	content_forget_binding(in, b);

@@ -466,7 +466,7 @@ static int make_link(struct making *m, struct inode *in)
 		err = -errno;
 		/* An existing name may be one of this very file. */
 		if (bound && err != -EEXIST)
-			content_unbind(in, m->sn.binding);
+			content_unbind(in, m->sn.binding, NULL, NULL);
 	}
 	if (bound)
 		content_close(in);

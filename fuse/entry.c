@@ -317,6 +317,15 @@ static int sync_dir(const struct inode *dir)
 	return err;
 }
 
+int dirs_sync_two(const struct inode *a, const struct inode *b)
+{
+	int err = a ? sync_dir(a) : 0;
+
+	if (!err && b && b != a)
+		err = sync_dir(b);
+	return err;
+}
+
 static int sync_each(const struct new_dirs *list)
 {
 	int err = list->more && syncfs(fs.data_fd) ? -errno : 0;

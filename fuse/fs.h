@@ -59,6 +59,8 @@ typedef uint8_t binding_t[CHAOSIMG_BINDING_SIZE];
  * @stored: the stored size that belongs to @size
  * @mtime: what a user set, or when the last write came. The library's own
  *	writes (sealing) change the stored mtime, so it is set again after them.
+ * @unsynced_until: until then (CLOCK_MONOTONIC_COARSE, seconds) the file counts
+ *	as one that was never synced, since it was closed as such
  * @bindings: of the names that lead here; either a single unchecked one, which
  *	opening checks, or all are known to be right
  *
@@ -87,6 +89,7 @@ struct inode {
 	uint64_t size;
 	off_t stored;
 	struct timespec mtime;
+	time_t unsynced_until;
 	unsigned int binding_count;
 	binding_t *bindings;
 
@@ -259,8 +262,14 @@ int content_check_binding(struct inode *in, const binding_t b);
 /** content_bind() - allow a further name, before it is made */
 int content_bind(struct inode *in, const binding_t b);
 
-/** content_unbind() - a name is gone, or was not made after all */
-void content_unbind(struct inode *in, const binding_t b);
+/**
+ * content_unbind() - a name is gone, or was not made after all
+ * @dir: where it was; @other: another directory that changed with it. Both
+ *	NULL if it was not made. They are synced first if the file is durable: else a
+ *	power cut could bring back a name that the file's header no longer allows.
+ */
+void content_unbind(struct inode *in, const binding_t b,
+		    const struct inode *dir, const struct inode *other);
 
 /** content_forget_binding() - the same, if no other name is left */
 void content_forget_binding(struct inode *in, const binding_t b);
@@ -312,6 +321,9 @@ int dir_discard(struct inode *parent, const char *stored, struct inode *dir);
 
 /** dir_made() - remember that a new directory's own entry is not durable yet */
 void dir_made(struct inode *dir);
+
+/** dirs_sync_two() - fsync(2) of one or two directories; NULL is allowed */
+int dirs_sync_two(const struct inode *a, const struct inode *b);
 
 /** dirs_sync() - make new directories durable, before what stands in them */
 int dirs_sync(void);

@@ -5,12 +5,12 @@
 #include "fs.h"
 
 /* What is left of a file after one of its names has gone. */
-static void name_gone(struct inode *in, const binding_t b)
+static void name_gone(struct inode *dir, struct inode *in, const binding_t b)
 {
 	struct stat st;
 
 	if (!fstatat(in->fd, "", &st, AT_EMPTY_PATH) && st.st_nlink)
-		content_unbind(in, b);
+		content_unbind(in, b, dir, NULL);
 	else
 		content_forget_binding(in, b);
 }
@@ -34,7 +34,7 @@ static int unlink_name(struct inode *dir, const struct chaosimg_stored_name *sn)
 		chaosimg_name_companion_remove(dir->fd, sn);
 	entry_unlock_names(locked);
 	if (!err && in && inode_is_reg(in))
-		name_gone(in, sn->binding);
+		name_gone(dir, in, sn->binding);
 	inode_put(in, 1);
 	return err;
 }

@@ -98,17 +98,24 @@ static int permit(const struct end *from, const struct end *to)
 	return err;
 }
 
-/* It stands at @here now, and not at @there: the end of what permit() began. */
+/*
+ * It stands at @here now, and not at @there: the end of what permit() began.
+ * If it was @moved, that has to be durable before the old place is forgotten.
+ */
 static void settle(struct inode *in, const struct end *here,
-		   const struct end *there)
+		   const struct end *there, bool moved)
 {
+	const struct inode *dir = moved ? there->dir : NULL;
+	const struct inode *other = moved ? here->dir : NULL;
+
 	if (inode_is_dir(in)) {
-		bind_dir(in, &here->place, NULL);
+		if (!dirs_sync_two(dir, other))
+			bind_dir(in, &here->place, NULL);
 		pthread_mutex_lock(&in->lock);
 		in->place = here->place;
 		pthread_mutex_unlock(&in->lock);
 	} else if (inode_is_reg(in)) {
-		content_unbind(in, there->sn.binding);
+		content_unbind(in, there->sn.binding, dir, other);
 		content_close(in);
 	}
 }
@@ -170,7 +177,7 @@ static void replaced(const struct end *to)
 	if (!to->in || !inode_is_reg(to->in))
 		return;
 	if (!fstatat(to->in->fd, "", &st, AT_EMPTY_PATH) && st.st_nlink)
-		content_unbind(to->in, to->sn.binding);
+		content_unbind(to->in, to->sn.binding, to->dir, NULL);
 	else
 		content_forget_binding(to->in, to->sn.binding);
 }
@@ -185,9 +192,9 @@ static int rename_over(const struct end *from, const struct end *to)
 	if (!err) {
 		err = move(from, to);
 		if (err)
-			settle(from->in, from, to);
+			settle(from->in, from, to, false);
 		else
-			settle(from->in, to, from);
+			settle(from->in, to, from, true);
 	}
 	if (!err)
 		chaosimg_name_companion_remove(from->dir->fd, &from->sn);
@@ -207,12 +214,12 @@ static int rename_exchange(const struct end *a, const struct end *b)
 		return err;
 	err = permit(b, a);
 	if (err) {
-		settle(a->in, a, b);
+		settle(a->in, a, b, false);
 		return err;
 	}
 	err = exchange(a, b);
-	settle(a->in, err ? a : b, err ? b : a);
-	settle(b->in, err ? b : a, err ? a : b);
+	settle(a->in, err ? a : b, err ? b : a, !err);
+	settle(b->in, err ? b : a, err ? a : b, !err);
 	return err;
 }
 

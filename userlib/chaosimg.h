@@ -408,6 +408,11 @@ int chaosimg_file_create(struct chaosimg_archive *a, int fd,
 			 struct chaosimg_file **out);
 
 #define CHAOSIMG_FILE_WRITE	1u	/* opened for writing too */
+/*
+ * The caller made the file, or saw chaosimg_file_durable() say false, moments
+ * ago: a power cut may take it, so no order of writes need be forced.
+ */
+#define CHAOSIMG_FILE_UNSYNCED	2u
 
 /**
  * chaosimg_file_open() - open a stored file
@@ -432,6 +437,12 @@ int chaosimg_file_close(struct chaosimg_file *f);
 
 /** chaosimg_file_length() - plaintext bytes, buffered ones included */
 uint64_t chaosimg_file_length(const struct chaosimg_file *f);
+
+/**
+ * chaosimg_file_durable() - may something of it be promised to survive a power
+ * cut? False for a new file until its first chaosimg_file_sync().
+ */
+bool chaosimg_file_durable(const struct chaosimg_file *f);
 
 /** chaosimg_file_fd() - the stored file's descriptor, for fstat() and the like */
 int chaosimg_file_fd(const struct chaosimg_file *f);
@@ -484,7 +495,10 @@ int chaosimg_file_sync(struct chaosimg_file *f);
 int chaosimg_file_bind(struct chaosimg_file *f,
 		       const uint8_t binding[CHAOSIMG_BINDING_SIZE]);
 
-/** chaosimg_file_unbind() - a name is gone */
+/**
+ * chaosimg_file_unbind() - a name is gone
+ * If the file is durable, its going has to be durable before this call.
+ */
 int chaosimg_file_unbind(struct chaosimg_file *f,
 			 const uint8_t binding[CHAOSIMG_BINDING_SIZE]);
 

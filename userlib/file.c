@@ -327,7 +327,7 @@ int file_open_at(struct chaosimg_archive *a, int fd, uint64_t base,
 	if (err)
 		return err;
 	f->writable = !chaosimg_archive_readonly(a) && a->fd >= 0;
-	f->durable = true;
+	f->durable = !(flags & CHAOSIMG_FILE_UNSYNCED);
 	f->headers = 1;		/* the last one may not be on the disk yet */
 	if (fstat(fd, &st)) {
 		err = fail_errno("stat");
@@ -439,6 +439,11 @@ uint64_t chaosimg_file_length(const struct chaosimg_file *f)
 	length = f->length;
 	pthread_mutex_unlock(lock);
 	return length;
+}
+
+bool chaosimg_file_durable(const struct chaosimg_file *f)
+{
+	return f->durable;
 }
 
 int chaosimg_file_fd(const struct chaosimg_file *f)
