@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Everything: make, make check, make demo, make bench, make install, make dist.
+# Everything: make, make modules, check, demo, bench, install, dist.
 
 VERSION := 1.0.0
 SOVERSION := 1
