@@ -228,13 +228,14 @@ install-dkms:
 # --- tests of the module, in a virtual machine ---
 # make check-kernel [KERNELS="6.1 6.12"]: all kselftests in Debian's kernels.
 # make check-debug-kernel: in one that is built with every checker on.
+# make check-kernel-tree: the same as a part of a kernel tree.
 # make guest [KERNEL=..] [TEST=..]: some of them. make guest-shell: look around.
 
 KERNELS ?= 6.1 6.12
 KERNEL ?= 6.12
 TEST ?=
 
-.PHONY: kselftest check-kernel check-debug-kernel guest guest-shell
+.PHONY: kselftest check-kernel check-debug-kernel check-kernel-tree guest guest-shell
 kselftest: lib
 	@mkdir -p $(BUILD)/kselftest
 	+$(MAKE) -C tests/kselftest OUTPUT="$(abspath $(BUILD))/kselftest" \
@@ -242,6 +243,8 @@ kselftest: lib
 		CC="$(CC)"
 check-kernel:
 	BUILD=$(BUILD) KERNELS="$(KERNELS)" prove --exec '' --directives tests/kernel.t
+check-kernel-tree:
+	BUILD=$(BUILD) tests/qemu/kernel-tree
 check-debug-kernel:
 	BUILD=$(BUILD) KERNELS=debug prove --exec '' --directives tests/kernel.t
 guest guest-shell:

@@ -54,7 +54,8 @@ show() {
 		esac
 	done < <(results "$2")
 	is "$1: the guest succeeds" "$3" 0 && return
-	grep -E -A 40 '^(# )?not ok|^# # |^Bail out' "$2" | head -n 100 >&2
+	grep -E '^(# )?not ok|^# # |^# [^#]*: |^Bail out' "$2" |
+		head -n 200 >&2
 }
 
 # Tests that a guest must not survive: or would a real one be missed?

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What is registered: the drivers that this CPU offers, no others, and "chaosimg"
- * means the one with the highest priority.
+ * What is registered: the drivers that this CPU offers, no others, and
+ * "chaosimg" means the one with the highest priority.
  */
 #include <errno.h>
 #include <string.h>
@@ -16,7 +16,8 @@ static const struct {
 } known[] = {
 	{ "chaosimg-generic", "" },
 	{ "chaosimg-aesni", "aes pclmulqdq ssse3 sse4_1" },
-	{ "chaosimg-vaes-avx2", "aes pclmulqdq ssse3 sse4_1 avx2 vaes" },
+	{ "chaosimg-vaes-avx2", "aes pclmulqdq ssse3 sse4_1 avx2 "
+		"vaes" },
 	{ "chaosimg-vaes-avx512", "aes pclmulqdq avx512f avx512bw avx512vl "
 		"vaes vpclmulqdq gfni" },
 };

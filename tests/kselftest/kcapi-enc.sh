@@ -14,7 +14,8 @@ vector=$(grep '^{' "$here/chaosimg.json" | awk -F '"' \
 
 # field NAME: of the vector, to stdout as bytes
 field() {
-	echo "$vector" | sed "s/.*\"$1\":\"\([0-9a-f]*\)\".*/\1/" | xxd -r -p
+	echo "$vector" | sed "s/.*\"$1\":\"\([0-9a-f]*\)\".*/\1/" |
+		xxd -r -p
 }
 
 iv=000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Messages of megabytes, as one request: each driver says what the first one does. */
+/*
+ * Messages of megabytes, as one request: each driver says what the first one
+ * does.
+ */
 #include <string.h>
 #include <unistd.h>
 

@@ -110,7 +110,7 @@ static void test_threads(const char *driver)
 		wrong += workers[i].wrong;
 	}
 	close(transform);
-	tap_ok(!wrong, "%s: %d requests of %d threads on one transform, %u wrong",
+	tap_ok(!wrong, "%s: %d requests, %d threads, one transform: %u wrong",
 	       driver, THREADS * ROUNDS, THREADS, wrong);
 }
 
