@@ -83,9 +83,9 @@ CHAOSIMG_INLINE void add_block(struct wide *w, __m128i x,
 	multiply_add(w, x, load(hp[0]), load(hp[STRIDE]));
 }
 
-static void aesni_polyval(const struct chaosimg_cipher_key *key,
-			  u8 acc[CHAOSIMG_BLOCK], const u8 *src, size_t blocks,
-			  u64 flip)
+void chaosimg_pclmul_polyval(const struct chaosimg_cipher_key *key,
+			     u8 acc[CHAOSIMG_BLOCK], const u8 *src,
+			     size_t blocks, u64 flip)
 {
 	const u8 (*hp)[CHAOSIMG_BLOCK] = key->u.v.hpow;
 	const __m128i f = _mm_set1_epi64x((long long)flip);
@@ -112,7 +112,7 @@ static void aesni_polyval(const struct chaosimg_cipher_key *key,
 	store(acc, a);
 }
 
-static void aesni_set_hash(struct chaosimg_cipher_key *key)
+void chaosimg_pclmul_set_hash(struct chaosimg_cipher_key *key)
 {
 	const __m128i h = load(key->h);
 	__m128i p = h;
@@ -131,13 +131,13 @@ const struct chaosimg_cipher_impl chaosimg_impl_aesni = {
 	.simd = true,
 	.image_size = sizeof(((struct chaosimg_image *)0)->u.nibble),
 	.set_rounds = x86_set_rounds,
-	.set_hash = aesni_set_hash,
+	.set_hash = chaosimg_pclmul_set_hash,
 	.set_image = pshufb_set_image,
 	.aes = x86_aes,
 	.encrypt = pshufb_encrypt,
 	.decrypt = pshufb_decrypt,
 	.xctr = aesni_xctr,
-	.polyval = aesni_polyval,
+	.polyval = chaosimg_pclmul_polyval,
 };
 
 #endif /* __x86_64__ */

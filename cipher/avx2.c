@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The implementation for x86-64 with AVX2, VAES and VPCLMULQDQ but without
- * AVX-512: what aesni does, with two blocks in a register.
+ * The implementation for x86-64 with AVX2 and VAES but without AVX-512: what
+ * aesni does, with two blocks in a register. POLYVAL uses VPCLMULQDQ where it
+ * is there (virtual machines may hide it), else aesni's.
  */
 #ifdef __x86_64__
 
@@ -237,7 +238,8 @@ static void avx2_set_hash(struct chaosimg_cipher_key *key)
 
 const struct chaosimg_cipher_impl chaosimg_impl_avx2 = {
 	.name = "vaes-avx2",
-	.needs = CHAOSIMG_CPU_AESNI | CHAOSIMG_CPU_VAES_AVX2,
+	.needs = CHAOSIMG_CPU_AESNI | CHAOSIMG_CPU_VAES_AVX2 |
+		 CHAOSIMG_CPU_VPCLMULQDQ,
 	.simd = true,
 	.image_size = sizeof(((struct chaosimg_image *)0)->u.nibble),
 	.set_rounds = x86_set_rounds,
@@ -248,6 +250,21 @@ const struct chaosimg_cipher_impl chaosimg_impl_avx2 = {
 	.decrypt = pshufb_decrypt,
 	.xctr = avx2_xctr,
 	.polyval = avx2_polyval,
+};
+
+const struct chaosimg_cipher_impl chaosimg_impl_avx2_pclmul = {
+	.name = "vaes-avx2",
+	.needs = CHAOSIMG_CPU_AESNI | CHAOSIMG_CPU_VAES_AVX2,
+	.simd = true,
+	.image_size = sizeof(((struct chaosimg_image *)0)->u.nibble),
+	.set_rounds = x86_set_rounds,
+	.set_hash = chaosimg_pclmul_set_hash,
+	.set_image = pshufb_set_image,
+	.aes = x86_aes,
+	.encrypt = pshufb_encrypt,
+	.decrypt = pshufb_decrypt,
+	.xctr = avx2_xctr,
+	.polyval = chaosimg_pclmul_polyval,
 };
 
 #endif /* __x86_64__ */

@@ -30,10 +30,12 @@ enum {
 	CHAOSIMG_CPU_AESNI = 1 << 0,
 	/* AVX-512 F/BW/VL, VAES, VPCLMULQDQ, GFNI */
 	CHAOSIMG_CPU_AVX512 = 1 << 1,
-	/* AVX2, VAES, VPCLMULQDQ */
+	/* AVX2, VAES */
 	CHAOSIMG_CPU_VAES_AVX2 = 1 << 2,
 	/* ARMv8's AES and PMULL */
 	CHAOSIMG_CPU_ARM64_CE = 1 << 3,
+	/* VPCLMULQDQ on 256 bits */
+	CHAOSIMG_CPU_VPCLMULQDQ = 1 << 4,
 };
 
 struct chaosimg_cipher_impl;
@@ -308,6 +310,8 @@ void chaosimg_xctr(const struct chaosimg_cipher_key *key,
 extern const struct chaosimg_cipher_impl chaosimg_impl_generic;
 extern const struct chaosimg_cipher_impl chaosimg_impl_aesni;
 extern const struct chaosimg_cipher_impl chaosimg_impl_avx2;
+/* The same under the same name, with PCLMULQDQ in place of VPCLMULQDQ. */
+extern const struct chaosimg_cipher_impl chaosimg_impl_avx2_pclmul;
 extern const struct chaosimg_cipher_impl chaosimg_impl_avx512;
 extern const struct chaosimg_cipher_impl chaosimg_impl_arm64;
 

@@ -19,17 +19,18 @@ static u32 saved_state(void)
 static u32 wide_features(u32 saved, u32 b, u32 c)
 {
 	const u32 avx512b = bit_AVX512F | bit_AVX512BW | bit_AVX512VL;
-	const u32 vaes = bit_VAES | bit_VPCLMULQDQ;
 	const u32 ymm_state = 0x06;	/* xmm, ymm */
 	const u32 zmm_state = 0xe6;	/* and opmask, zmm */
 	u32 features = 0;
 
-	if ((c & vaes) != vaes)
+	if (!(c & bit_VAES) || (saved & ymm_state) != ymm_state)
 		return 0;
-	if ((b & bit_AVX2) && (saved & ymm_state) == ymm_state)
+	if (b & bit_AVX2)
 		features |= CHAOSIMG_CPU_VAES_AVX2;
+	if (c & bit_VPCLMULQDQ)
+		features |= CHAOSIMG_CPU_VPCLMULQDQ;
 	if ((b & avx512b) == avx512b && (c & bit_GFNI) &&
-	    (saved & zmm_state) == zmm_state)
+	    (c & bit_VPCLMULQDQ) && (saved & zmm_state) == zmm_state)
 		features |= CHAOSIMG_CPU_AVX512;
 	return features;
 }

@@ -19,6 +19,12 @@ CHAOSIMG_INLINE void store(u8 *p, __m128i x)
 	_mm_storeu_si128((__m128i *)p, x);
 }
 
+/* POLYVAL with PCLMULQDQ alone (aesni.c). */
+void chaosimg_pclmul_set_hash(struct chaosimg_cipher_key *key);
+void chaosimg_pclmul_polyval(const struct chaosimg_cipher_key *key,
+			     u8 acc[CHAOSIMG_BLOCK], const u8 *src,
+			     size_t blocks, u64 flip);
+
 /* The instructions take the round keys as they are. */
 static void x86_set_rounds(struct chaosimg_cipher_key *key,
 			   enum chaosimg_schedule which,

@@ -107,7 +107,7 @@ static int priority(const struct chaosimg_cipher_impl *impl)
 	const size_t n = chaosimg_cipher_impls(~0U, all, ARRAY_SIZE(all));
 	size_t i = 0;
 
-	while (all[i] != impl)
+	while (strcmp(all[i]->name, impl->name))
 		i++;
 	if (i == n - 1)
 		return PRIORITY_GENERIC;

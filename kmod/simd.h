@@ -41,7 +41,12 @@ static inline bool chaosimg_has_vaes_avx2(void)
 {
 	return boot_cpu_has(X86_FEATURE_AVX2) &&
 		boot_cpu_has(X86_FEATURE_VAES) &&
-		boot_cpu_has(X86_FEATURE_VPCLMULQDQ) &&
+		cpu_has_xfeatures(XFEATURE_MASK_SSE | XFEATURE_MASK_YMM, NULL);
+}
+
+static inline bool chaosimg_has_vpclmulqdq(void)
+{
+	return boot_cpu_has(X86_FEATURE_VPCLMULQDQ) &&
 		cpu_has_xfeatures(XFEATURE_MASK_SSE | XFEATURE_MASK_YMM, NULL);
 }
 
@@ -62,6 +67,7 @@ static inline u32 chaosimg_kernel_features(void)
 {
 	return (chaosimg_has_aesni() ? CHAOSIMG_CPU_AESNI : 0) |
 		(chaosimg_has_vaes_avx2() ? CHAOSIMG_CPU_VAES_AVX2 : 0) |
+		(chaosimg_has_vpclmulqdq() ? CHAOSIMG_CPU_VPCLMULQDQ : 0) |
 		(chaosimg_has_avx512() ? CHAOSIMG_CPU_AVX512 : 0);
 }
 

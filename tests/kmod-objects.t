@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The module's own object files, run in user space: a virtual machine without
-# KVM has no AVX-512 and no VPCLMULQDQ, but this machine may have them. Each
+# KVM has no AVX-512, but this machine may have them. Each
 # implementation is tried as it was compiled for the kernel, against all vectors
 # and against generic, for each kernel whose headers are installed.
 
@@ -29,7 +29,7 @@ has() {
 drivers() {
 	! has avx512f avx512bw avx512vl gfni vaes vpclmulqdq ||
 		echo vaes-avx512
-	! has avx2 vaes vpclmulqdq || echo vaes-avx2
+	! has avx2 vaes || echo vaes-avx2
 	! has aes pclmulqdq ssse3 sse4_1 || echo aesni
 	echo generic
 }

@@ -325,6 +325,10 @@ int main(int argc, char **argv)
 		good = !strcmp(impls[i]->name, argv[i + 1]);
 	result(good, "this machine", "the right implementations, in order");
 	read_vectors();
+#ifdef __x86_64__
+	if (chaosimg_cpu_features() & CHAOSIMG_CPU_VPCLMULQDQ)
+		impls[impl_count++] = &chaosimg_impl_avx2_pclmul;
+#endif
 	for (i = 0; i < impl_count; i++) {
 		check_vectors(impls[i], false);
 		check_vectors(impls[i], true);

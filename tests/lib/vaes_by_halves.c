@@ -20,6 +20,7 @@
 #define _mm256_aesenclast_epi128(a, b) BY_HALVES(_mm_aesenclast_si128, a, b)
 
 #define chaosimg_impl_avx2 vaes_by_halves
+#define chaosimg_impl_avx2_pclmul vaes_by_halves_pclmul
 #include "../../cipher/avx2.c"
 
 #endif
