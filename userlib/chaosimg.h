@@ -47,12 +47,18 @@ extern "C" {
 
 /**
  * chaosimg_errmsg() - what went wrong last in this thread
- * Return: one line without a newline; empty if nothing has failed. It never
- * holds a secret. Valid until the thread's next call into the library.
+ *
+ * It never holds a secret. Valid until the thread's next call into the library.
+ *
+ * Return: one line without a newline; empty if nothing has failed.
  */
 const char *chaosimg_errmsg(void);
 
-/** chaosimg_version() - the library's version, as "1.0.0" */
+/**
+ * chaosimg_version() - the library's version
+ *
+ * Return: a static string, as "1.0.0".
+ */
 const char *chaosimg_version(void);
 
 /* --- the raw cipher ------------------------------------------------------- */
@@ -63,6 +69,7 @@ struct chaosimg_cipher;
  * chaosimg_cipher_list() - the implementations that this machine can run
  * @names: receives pointers to static strings, the preferred one first
  * @max: room in @names
+ *
  * Return: how many there are; at most @max were stored.
  */
 size_t chaosimg_cipher_list(const char **names, size_t max);
@@ -70,28 +77,38 @@ size_t chaosimg_cipher_list(const char **names, size_t max);
 /**
  * chaosimg_cipher_new() - a key for the raw chaosimg cipher
  * @impl: an implementation's name, "kernel" for the kernel's chaosimg through
- *        AF_ALG, or NULL for the preferred one
+ *	AF_ALG, or NULL for the preferred one
  * @key: the key
  * @out: receives the cipher; free it with chaosimg_cipher_free()
+ *
+ * The cipher is specified in Documentation/cipher.rst.
+ *
  * Return: 0; -ENOENT for an implementation that does not exist or that this
- * machine cannot run; -ENOMEM.
+ * machine cannot run; -ENOMEM; -EIO if the kernel refused the key.
  */
 int chaosimg_cipher_new(const char *impl, const uint8_t key[CHAOSIMG_KEY_SIZE],
 			struct chaosimg_cipher **out);
 
 /**
  * chaosimg_cipher_crypt() - encrypt or decrypt one message
+ * @c: the key; may be used by several threads at once
  * @encrypt: true to encrypt
  * @iv: the IV (tweak)
  * @dst: receives @len bytes; may be @src, must not overlap it otherwise
+ * @src: the message, @len bytes
  * @len: at least CHAOSIMG_BLOCK_SIZE
- * Return: 0, -EINVAL for a shorter message, -EIO if the kernel failed.
+ *
+ * Return: 0; -EINVAL for a shorter message; -EIO if the kernel failed or has no
+ * room for so long a message.
  */
 int chaosimg_cipher_crypt(const struct chaosimg_cipher *c, bool encrypt,
 			  const uint8_t iv[CHAOSIMG_IV_SIZE], uint8_t *dst,
 			  const uint8_t *src, size_t len);
 
-/** chaosimg_cipher_free() - wipe and free; NULL is allowed */
+/**
+ * chaosimg_cipher_free() - wipe and free
+ * @c: the cipher; NULL is allowed
+ */
 void chaosimg_cipher_free(struct chaosimg_cipher *c);
 
 /* --- credentials: what opens a key slot ----------------------------------- */
@@ -101,30 +118,50 @@ struct chaosimg_credential;
 /**
  * chaosimg_keyfile_create() - make a key file with a fresh random key
  * @path: must not exist; made with mode 0600 and synced
- * Return: 0, -EEXIST, or the system's error.
+ *
+ * Format: Documentation/archive-format-keys.rst, "Key files".
+ *
+ * Return: 0; -EEXIST; -ENOMEM; -EIO without randomness; the system's error.
  */
 int chaosimg_keyfile_create(const char *path);
 
 /**
  * chaosimg_credential_keyfile() - read a key file
- * Return: 0; -EBADMSG if it is not a key file or damaged; the system's error.
+ * @path: a file, pipe or character device
+ * @out: receives the credential; free it with chaosimg_credential_free()
+ *
+ * Return: 0; -EBADMSG if it is not a key file or damaged; -EINVAL if it cannot
+ * be read as a file; -ENOMEM; the system's error.
  */
 int chaosimg_credential_keyfile(const char *path,
 				struct chaosimg_credential **out);
 
 /**
  * chaosimg_credential_passfile() - read a passphrase: a file's first line
- * Return: 0; -EINVAL for an empty or overlong (> 1024 bytes) passphrase; the
- * system's error.
+ * @path: a file, pipe or character device; nothing behind the line is read
+ * @out: receives the credential; free it with chaosimg_credential_free()
+ *
+ * Return: 0; -EINVAL for an empty or overlong (> 1024 bytes) passphrase, or if
+ * it cannot be read as a file; -ENOMEM; the system's error.
  */
 int chaosimg_credential_passfile(const char *path,
 				 struct chaosimg_credential **out);
 
-/** chaosimg_credential_passphrase() - a passphrase in memory; it is copied */
+/**
+ * chaosimg_credential_passphrase() - a passphrase in memory
+ * @pass: the passphrase; it is copied, and the caller's copy is not wiped
+ * @len: its length, 1 to 1024
+ * @out: receives the credential; free it with chaosimg_credential_free()
+ *
+ * Return: 0; -EINVAL for another length; -ENOMEM.
+ */
 int chaosimg_credential_passphrase(const char *pass, size_t len,
 				   struct chaosimg_credential **out);
 
-/** chaosimg_credential_free() - wipe and free; NULL is allowed */
+/**
+ * chaosimg_credential_free() - wipe and free
+ * @c: the credential; NULL is allowed
+ */
 void chaosimg_credential_free(struct chaosimg_credential *c);
 
 /* --- archives -------------------------------------------------------------- */
@@ -143,7 +180,11 @@ struct chaosimg_archive_params {
 /**
  * chaosimg_archive_create() - make a new, empty archive
  * @path: a directory that does not exist or is empty
- * Return: 0; -ENOTEMPTY; -EINVAL for bad parameters; the system's error.
+ * @cred: opens the first key slot, number 0
+ * @params: NULL for the defaults
+ *
+ * Return: 0; -ENOTEMPTY; -EINVAL for bad parameters; -ENOMEM; the system's
+ * error. What was made is removed again on failure.
  */
 int chaosimg_archive_create(const char *path,
 			    const struct chaosimg_credential *cred,
@@ -155,31 +196,57 @@ int chaosimg_archive_create(const char *path,
 
 /**
  * chaosimg_archive_open() - open an archive with a credential
+ * @path: the archive's directory
+ * @cred: tried on every key slot of its type
  * @flags: CHAOSIMG_ARCHIVE_*; without any, the archive is locked for writing
  *	until it is closed
+ * @out: receives the archive; close it with chaosimg_archive_close()
+ *
+ * Nothing is changed on failure.
+ *
  * Return: 0; -EKEYREJECTED; -EBADMSG; -EPROTONOSUPPORT; -ENOKEY; -EBUSY;
- * the system's error. Nothing is changed on failure.
+ * -ENOMEM; the system's error.
  */
 int chaosimg_archive_open(const char *path,
 			  const struct chaosimg_credential *cred,
 			  unsigned int flags, struct chaosimg_archive **out);
 
-/** chaosimg_archive_close() - wipe the keys, drop the lock; NULL is allowed */
+/**
+ * chaosimg_archive_close() - wipe the keys, drop the lock
+ * @a: the archive, with no file open; NULL is allowed
+ */
 void chaosimg_archive_close(struct chaosimg_archive *a);
 
-/** chaosimg_archive_data_fd() - descriptor of the encrypted tree's root */
+/**
+ * chaosimg_archive_data_fd() - the encrypted tree's root
+ * @a: the archive
+ *
+ * Return: a descriptor that stays the archive's.
+ */
 int chaosimg_archive_data_fd(const struct chaosimg_archive *a);
 
-/** chaosimg_archive_chunk_size() - plaintext bytes in a chunk */
+/**
+ * chaosimg_archive_chunk_size() - plaintext bytes in a chunk
+ * @a: the archive
+ *
+ * Return: a power of two, CHAOSIMG_CHUNK_MIN to CHAOSIMG_CHUNK_MAX.
+ */
 uint32_t chaosimg_archive_chunk_size(const struct chaosimg_archive *a);
 
-/** chaosimg_archive_readonly() - opened with CHAOSIMG_ARCHIVE_RDONLY? */
+/**
+ * chaosimg_archive_readonly() - may nothing be changed?
+ * @a: the archive
+ *
+ * Return: whether it was opened with CHAOSIMG_ARCHIVE_RDONLY.
+ */
 bool chaosimg_archive_readonly(const struct chaosimg_archive *a);
 
 /**
  * chaosimg_archive_set_cipher() - choose the inner cipher's implementation
+ * @a: the archive; no file of it may have been opened yet
  * @impl: as in chaosimg_cipher_new()
- * Call it before any file is opened. Return: 0 or -ENOENT.
+ *
+ * Return: 0; -ENOENT; -ENOMEM; -EIO if the kernel refused a key.
  */
 int chaosimg_archive_set_cipher(struct chaosimg_archive *a, const char *impl);
 
@@ -191,8 +258,9 @@ enum chaosimg_slot_type {
 /**
  * struct chaosimg_slot_info - one key slot, as anyone may see it
  * @id: its number, never used twice in an archive
+ * @type: what opens it
  * @created: seconds since 1970
- * @argon2_time: passes; 0 for a key file
+ * @argon2_time: passes (RFC 9106); 0 for a key file
  * @argon2_memory: KiB; 0 for a key file
  * @argon2_lanes: parallelism; 0 for a key file
  */
@@ -207,6 +275,13 @@ struct chaosimg_slot_info {
 
 /**
  * struct chaosimg_archive_info - what the configuration says without a key
+ * @version: of the format
+ * @id: the archive's
+ * @created: seconds since 1970
+ * @chunk_size: plaintext bytes in a chunk
+ * @keysets: how many there are
+ * @slots: how many of @slot are in use
+ * @slot: the key slots, numbers ascending
  */
 struct chaosimg_archive_info {
 	uint32_t version;
@@ -222,22 +297,35 @@ struct chaosimg_archive_info {
 
 /**
  * chaosimg_archive_info() - read the configuration without a key
- * It is then checked for damage, but not authenticated.
- * Return: 0; -EBADMSG; -EPROTONOSUPPORT; the system's error.
+ * @path: the archive's directory
+ * @info: filled in; checked for damage, but not authenticated
+ *
+ * Return: 0; -EBADMSG; -EPROTONOSUPPORT; -ENOMEM; the system's error.
  */
 int chaosimg_archive_info(const char *path, struct chaosimg_archive_info *info);
 
 /**
  * chaosimg_slot_add() - add a key slot to an opened archive
+ * @a: the archive
+ * @cred: opens the new slot
  * @id: receives the new slot's number, if not NULL
- * Return: 0; -ENOSPC if all slots are taken; the system's error.
+ *
+ * A passphrase is stretched with Argon2id (RFC 9106): 3 passes, 64 MiB, 4
+ * lanes.
+ *
+ * Return: 0; -ENOSPC if all slots are taken; -EROFS if opened read-only;
+ * -EBADMSG; -EPROTONOSUPPORT; -ENOMEM; the system's error.
  */
 int chaosimg_slot_add(struct chaosimg_archive *a,
 		      const struct chaosimg_credential *cred, uint32_t *id);
 
 /**
  * chaosimg_slot_remove() - remove a key slot
- * Return: 0; -ENOENT; -EPERM for the last slot; the system's error.
+ * @a: the archive
+ * @id: the slot's number
+ *
+ * Return: 0; -ENOENT; -EPERM for the last slot; -EROFS if opened read-only;
+ * -EBADMSG; -EPROTONOSUPPORT; -ENOMEM; the system's error.
  */
 int chaosimg_slot_remove(struct chaosimg_archive *a, uint32_t id);
 
@@ -261,9 +349,16 @@ struct chaosimg_stored_name {
 
 /**
  * chaosimg_name_encrypt() - the stored name of a name in a directory
+ * @a: the archive
  * @dir_id: the directory's id
  * @name: 1 to CHAOSIMG_NAME_MAX bytes, without '/', not "." or ".."
- * Return: 0; -ENAMETOOLONG; -EINVAL.
+ * @out: receives the stored name
+ *
+ * Deterministic: chaosimg, AES-256-SIV (RFC 5297), base32hex (RFC 4648).
+ * Format: Documentation/archive-format-names.rst, "Names".
+ *
+ * Return: 0; -ENAMETOOLONG; -EINVAL; -ENOMEM; -EIO if the kernel's cipher
+ * failed.
  */
 int chaosimg_name_encrypt(struct chaosimg_archive *a,
 			  const uint8_t dir_id[CHAOSIMG_ID_SIZE],
@@ -271,13 +366,16 @@ int chaosimg_name_encrypt(struct chaosimg_archive *a,
 
 /**
  * chaosimg_name_decrypt() - the name behind a directory entry
+ * @a: the archive
+ * @dir_id: the directory's id
  * @dirfd: the directory, to read a long name's companion
  * @stored: the entry's name
  * @name: receives the name
  * @binding: receives the binding, if not NULL
+ *
  * Return: 0; -ENOENT for the library's own entries (directory id, companions,
  * temporary files), which a listing leaves out; -EIO for a name that does not
- * belong here.
+ * belong here; the system's error.
  */
 int chaosimg_name_decrypt(struct chaosimg_archive *a,
 			  const uint8_t dir_id[CHAOSIMG_ID_SIZE], int dirfd,
@@ -285,17 +383,29 @@ int chaosimg_name_decrypt(struct chaosimg_archive *a,
 			  uint8_t binding[CHAOSIMG_BINDING_SIZE]);
 
 /**
- * chaosimg_name_companion_add() - make a long name's companion, before the entry
- * Does nothing for a short name, or if the companion exists.
+ * chaosimg_name_companion_add() - make a long name's companion
+ * @dirfd: the directory
+ * @n: the name; for a short one nothing is done
+ *
+ * To be called before the entry is made. One that is there stays, or is mended
+ * if its target is wrong.
+ *
+ * Return: 0; the system's error.
  */
 int chaosimg_name_companion_add(int dirfd, const struct chaosimg_stored_name *n);
 
-/** chaosimg_name_companion_remove() - remove it, after the entry is gone */
+/**
+ * chaosimg_name_companion_remove() - remove it, after the entry is gone
+ * @dirfd: the directory
+ * @n: the name; if its entry is there after all, the companion stays
+ */
 void chaosimg_name_companion_remove(int dirfd,
 				    const struct chaosimg_stored_name *n);
 
 /**
- * struct chaosimg_place - where a directory stands: its parent and its name there
+ * struct chaosimg_place - where a directory stands
+ * @parent: id of the directory above
+ * @binding: of its name there
  */
 struct chaosimg_place {
 	uint8_t parent[CHAOSIMG_ID_SIZE];
@@ -304,9 +414,14 @@ struct chaosimg_place {
 
 /**
  * chaosimg_dir_init() - give a new, still unnamed (temporary) directory its id
+ * @a: the archive
  * @dirfd: the directory, empty
  * @place: where it is about to be; NULL for the archive's root
  * @id: receives the fresh random id
+ *
+ * Format: Documentation/archive-format-names.rst, "Directories".
+ *
+ * Return: 0; -EIO without randomness; -ENOMEM; the system's error.
  */
 int chaosimg_dir_init(struct chaosimg_archive *a, int dirfd,
 		      const struct chaosimg_place *place,
@@ -314,8 +429,13 @@ int chaosimg_dir_init(struct chaosimg_archive *a, int dirfd,
 
 /**
  * chaosimg_dir_load() - read a directory's id and check that it belongs here
+ * @a: the archive
+ * @dirfd: the directory
  * @place: where it was found; NULL for the archive's root
- * Return: 0; -EIO if the id is missing, damaged, or of another place.
+ * @id: receives the id
+ *
+ * Return: 0; -EIO if the id is missing, damaged, or of another place; -ENOMEM;
+ * the system's error.
  */
 int chaosimg_dir_load(struct chaosimg_archive *a, int dirfd,
 		      const struct chaosimg_place *place,
@@ -323,72 +443,116 @@ int chaosimg_dir_load(struct chaosimg_archive *a, int dirfd,
 
 /**
  * chaosimg_dir_bind() - say at which places a directory may stand
+ * @a: the archive
+ * @dirfd: the directory; O_PATH is enough
+ * @id: its id
  * @old: one place
  * @new: a second one, or NULL
+ *
  * Before a directory is renamed it is bound to both places, after it to the
  * new one, so that a crash between leaves it usable. Atomic; synced when @new
  * is given.
+ *
+ * Return: 0; -ENOMEM; the system's error.
  */
 int chaosimg_dir_bind(struct chaosimg_archive *a, int dirfd,
 		      const uint8_t id[CHAOSIMG_ID_SIZE],
 		      const struct chaosimg_place *old,
 		      const struct chaosimg_place *new);
 
-/** CHAOSIMG_DIR_ENTRY - the symbolic link in each directory that holds its id */
+/* CHAOSIMG_DIR_ENTRY: the symbolic link in each directory that holds its id */
 #define CHAOSIMG_DIR_ENTRY	"chaosimg.dir"
-/** CHAOSIMG_TMP_PREFIX - names of temporary entries begin so */
+/* CHAOSIMG_TMP_PREFIX: names of temporary entries begin so */
 #define CHAOSIMG_TMP_PREFIX	"chaosimg.tmp."
 
 /**
  * chaosimg_symlink_encrypt() - a symbolic link's target, for the disk
- * @target: up to 3000 bytes
+ * @a: the archive
+ * @target: 1 to 3000 bytes
  * @out: receives the stored target, NUL-terminated
  * @size: room in @out; 4096 is always enough
- * Return: 0; -ENAMETOOLONG.
+ *
+ * Format: Documentation/archive-format-names.rst, "Symbolic links".
+ *
+ * Return: 0; -ENAMETOOLONG, also if @size is too small; -EINVAL if it is empty;
+ * -ENOMEM; -EIO without randomness.
  */
 int chaosimg_symlink_encrypt(struct chaosimg_archive *a, const char *target,
 			     char *out, size_t size);
 
-/** chaosimg_symlink_decrypt() - back again; -EIO if damaged */
+/**
+ * chaosimg_symlink_decrypt() - back again
+ * @a: the archive
+ * @stored: the stored target, NUL-terminated
+ * @out: receives the target, NUL-terminated
+ * @size: room in @out; 3001 is always enough
+ *
+ * Return: 0; -EIO if damaged; -ENAMETOOLONG if @size is too small; -ENOMEM.
+ */
 int chaosimg_symlink_decrypt(struct chaosimg_archive *a, const char *stored,
 			     char *out, size_t size);
 
 /**
  * chaosimg_symlink_length() - length of the target that a stored one hides
  * @stored_len: strlen() of the stored target
+ *
  * Return: the plain length, without reading the link.
  */
 size_t chaosimg_symlink_length(size_t stored_len);
 
 /**
  * chaosimg_xattr_name_encrypt() - an extended attribute's name, for the disk
- * Return: 0; -ENAMETOOLONG for a name of more than 127 bytes.
+ * @a: the archive
+ * @name: 1 to 127 bytes, with its prefix ("user.")
+ * @out: receives the stored name
+ *
+ * Format: Documentation/archive-format-names.rst, "Extended attributes".
+ *
+ * Return: 0; -ENAMETOOLONG; -EINVAL if it is empty; -ENOMEM; -EIO if the
+ * kernel's cipher failed.
  */
 int chaosimg_xattr_name_encrypt(struct chaosimg_archive *a, const char *name,
 				char out[CHAOSIMG_NAME_MAX + 1]);
 
 /**
  * chaosimg_xattr_name_decrypt() - back again
- * Return: 0; -ENOENT for attributes that are not the archive's; -EIO if damaged.
+ * @a: the archive
+ * @stored: the stored name
+ * @out: receives the plain name
+ *
+ * Return: 0; -ENOENT for attributes that are not the archive's; -EIO if it is
+ * damaged.
  */
 int chaosimg_xattr_name_decrypt(struct chaosimg_archive *a, const char *stored,
 				char out[CHAOSIMG_NAME_MAX + 1]);
 
-/** CHAOSIMG_XATTR_OVERHEAD - a stored value is longer by so many bytes */
+/* CHAOSIMG_XATTR_OVERHEAD: a stored value is longer by so many bytes */
 #define CHAOSIMG_XATTR_OVERHEAD	44
 
 /**
  * chaosimg_xattr_value_encrypt() - an extended attribute's value, for the disk
+ * @a: the archive
  * @name: the attribute's plain name; the value is bound to it
+ * @value: the value
+ * @len: its length; may be 0
  * @out: receives @len + CHAOSIMG_XATTR_OVERHEAD bytes
+ *
+ * Return: 0; -EINVAL or -ENAMETOOLONG for a bad name; -ENOMEM; -EIO without
+ * randomness.
  */
 int chaosimg_xattr_value_encrypt(struct chaosimg_archive *a, const char *name,
 				 const void *value, size_t len, void *out);
 
 /**
  * chaosimg_xattr_value_decrypt() - back again
+ * @a: the archive
+ * @name: the attribute's plain name
+ * @stored: the stored value
+ * @len: its length
  * @out: receives @len - CHAOSIMG_XATTR_OVERHEAD bytes
- * Return: 0; -EIO if damaged or of another attribute.
+ *
+ * Return: 0; -EIO if damaged or of another attribute; -EINVAL or -ENAMETOOLONG
+ * for a bad name; -ENOMEM.
  */
 int chaosimg_xattr_value_decrypt(struct chaosimg_archive *a, const char *name,
 				 const void *stored, size_t len, void *out);
@@ -399,9 +563,15 @@ struct chaosimg_file;
 
 /**
  * chaosimg_file_create() - write an empty file's header
+ * @a: the archive
  * @fd: an empty file, opened for reading and writing, that the file object
  *	owns from now on (also on failure)
  * @binding: of the name under which it is about to appear
+ * @out: receives the file; close it with chaosimg_file_close()
+ *
+ * Format: Documentation/archive-format.rst, "A stored file".
+ *
+ * Return: 0; -ENOMEM; -ENOKEY; -EIO; the system's error.
  */
 int chaosimg_file_create(struct chaosimg_archive *a, int fd,
 			 const uint8_t binding[CHAOSIMG_BINDING_SIZE],
@@ -416,13 +586,18 @@ int chaosimg_file_create(struct chaosimg_archive *a, int fd,
 
 /**
  * chaosimg_file_open() - open a stored file
+ * @a: the archive
  * @fd: the stored file, readable (and writable with CHAOSIMG_FILE_WRITE; also
  *	for reading unless the archive is read-only, so that a file which a
- *	crash left open can be settled); the file object owns it from now on
+ *	crash left open can be settled); the file object owns it from now on,
+ *	also on failure
  * @binding: of the name by which it was found; NULL to accept any
  * @flags: CHAOSIMG_FILE_*
+ * @out: receives the file; close it with chaosimg_file_close()
+ *
  * Return: 0; -EIO if damaged, cut, extended or of another place; -ENOKEY;
- * -EPROTONOSUPPORT; -ENOMEM.
+ * -EPROTONOSUPPORT; -EROFS for writing to a read-only archive; -ENOMEM; the
+ * system's error.
  */
 int chaosimg_file_open(struct chaosimg_archive *a, int fd,
 		       const uint8_t binding[CHAOSIMG_BINDING_SIZE],
@@ -430,87 +605,173 @@ int chaosimg_file_open(struct chaosimg_archive *a, int fd,
 
 /**
  * chaosimg_file_close() - write what is buffered, seal, free
- * Return: 0 or the first error of this or an earlier, unreported write. The
- * object is gone in any case. NULL is allowed.
+ * @f: the file; gone in any case; NULL is allowed
+ *
+ * What cannot be written is lost, but nothing that a flush had written before.
+ *
+ * Return: 0; the error of this last write: -EIO, -ENOMEM or the system's.
  */
 int chaosimg_file_close(struct chaosimg_file *f);
 
-/** chaosimg_file_length() - plaintext bytes, buffered ones included */
+/**
+ * chaosimg_file_length() - how long the file is
+ * @f: the file
+ *
+ * Return: plaintext bytes, buffered ones included.
+ */
 uint64_t chaosimg_file_length(const struct chaosimg_file *f);
 
 /**
- * chaosimg_file_durable() - may something of it be promised to survive a power
- * cut? False for a new file until its first chaosimg_file_sync().
+ * chaosimg_file_durable() - may it have been promised to survive a power cut?
+ * @f: the file
+ *
+ * Return: false for a new file, and for one that was opened with
+ * CHAOSIMG_FILE_UNSYNCED, until the first chaosimg_file_sync().
  */
 bool chaosimg_file_durable(const struct chaosimg_file *f);
 
-/** chaosimg_file_fd() - the stored file's descriptor, for fstat() and the like */
+/**
+ * chaosimg_file_fd() - the stored file, for fstat() and the like
+ * @f: the file
+ *
+ * Return: a descriptor that stays the file's.
+ */
 int chaosimg_file_fd(const struct chaosimg_file *f);
 
 /**
  * chaosimg_file_read() - read at an offset
+ * @f: the file
+ * @buf: receives up to @len bytes
+ * @len: bytes wanted
+ * @off: offset in the plaintext
+ *
  * Return: bytes read, fewer than @len only at the end of the file; -EIO if a
- * chunk is damaged (nothing of that chunk was returned).
+ * chunk is damaged (nothing of that chunk was returned); -ENOMEM; the system's
+ * error.
  */
 ssize_t chaosimg_file_read(struct chaosimg_file *f, void *buf, size_t len,
 			   uint64_t off);
 
 /**
  * chaosimg_file_write() - write at an offset; past the end leaves a hole
- * Return: @len, or a negative error and then an unknown part of the range is
- * changed, as with write(2). -EFBIG past the largest file.
+ * @f: the file
+ * @buf: @len bytes
+ * @len: bytes to write
+ * @off: offset in the plaintext
+ *
+ * After an error an unknown part of the range is changed, as with write(2).
+ *
+ * Return: @len; -EFBIG past the largest file; -EROFS if not writable; -EIO if a
+ * chunk that is changed in part is damaged; -ENOMEM; the system's error.
  */
 ssize_t chaosimg_file_write(struct chaosimg_file *f, const void *buf,
 			    size_t len, uint64_t off);
 
-/** chaosimg_file_truncate() - set the length; growing leaves a hole */
+/**
+ * chaosimg_file_truncate() - set the length; growing leaves a hole
+ * @f: the file
+ * @length: plaintext bytes
+ *
+ * A durable file that is cut to 0 and synced so has no durable contents any
+ * more, until chaosimg_file_sync() is called again.
+ *
+ * Return: 0; -EFBIG; -EROFS if not writable; -EIO if the new last chunk is
+ * damaged; -ENOMEM; the system's error.
+ */
 int chaosimg_file_truncate(struct chaosimg_file *f, uint64_t length);
 
 /**
  * chaosimg_file_allocate() - fallocate(2)
+ * @f: the file
  * @mode: 0, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE|FALLOC_FL_KEEP_SIZE,
  *	FALLOC_FL_ZERO_RANGE with or without FALLOC_FL_KEEP_SIZE
- * Return: 0; -EOPNOTSUPP for another mode; -ENOSPC and the like.
+ * @off: offset in the plaintext
+ * @len: bytes, at least 1
+ *
+ * Return: 0; -EOPNOTSUPP for another mode; -EINVAL for an empty range; -EFBIG;
+ * -EROFS if not writable; -EIO if a chunk at its ends is damaged; -ENOMEM; the
+ * system's error.
  */
 int chaosimg_file_allocate(struct chaosimg_file *f, int mode, uint64_t off,
 			   uint64_t len);
 
-/** chaosimg_file_seek() - lseek(2)'s SEEK_DATA and SEEK_HOLE; -ENXIO, -EINVAL */
+/**
+ * chaosimg_file_seek() - lseek(2)'s SEEK_DATA and SEEK_HOLE
+ * @f: the file
+ * @off: where to begin
+ * @whence: SEEK_DATA or SEEK_HOLE; holes are whole chunks
+ *
+ * Return: the offset found; -ENXIO past the end or without further data;
+ * -EINVAL for another @whence.
+ */
 int64_t chaosimg_file_seek(struct chaosimg_file *f, uint64_t off, int whence);
 
 /**
  * chaosimg_file_flush() - write what is buffered and seal
+ * @f: the file
+ *
  * Afterwards the file survives the process being killed. Call it at each
  * close(2); a later write opens the file again.
+ *
+ * Return: 0; -EIO; -ENOMEM; the system's error.
  */
 int chaosimg_file_flush(struct chaosimg_file *f);
 
-/** chaosimg_file_sync() - the same, and on stable storage: fsync(2) */
+/**
+ * chaosimg_file_sync() - the same, and on stable storage: fsync(2)
+ * @f: the file
+ *
+ * After an error Linux may have dropped what it could not write: take it as
+ * lost, as on any of its file systems. A second call that succeeds does not say
+ * that it is there.
+ *
+ * Return: 0; -EIO; -ENOMEM; the system's error.
+ */
 int chaosimg_file_sync(struct chaosimg_file *f);
 
 /**
  * chaosimg_file_bind() - allow a further name, before it is made
- * Synced if the file may be durable. Return: 0; -EMLINK if there are too many.
+ * @f: the file
+ * @binding: of the name
+ *
+ * Synced if the file may be durable.
+ *
+ * Return: 0; -EMLINK if there are too many; -EIO; the system's error.
  */
 int chaosimg_file_bind(struct chaosimg_file *f,
 		       const uint8_t binding[CHAOSIMG_BINDING_SIZE]);
 
 /**
- * chaosimg_file_unbind() - a name is gone
- * If the file is durable, its going has to be durable before this call.
+ * chaosimg_file_unbind() - forget a name that is gone
+ * @f: the file
+ * @binding: of the name
+ *
+ * If the file is durable, the name's going has to be durable before this call.
+ *
+ * Return: 0; -EIO; the system's error.
  */
 int chaosimg_file_unbind(struct chaosimg_file *f,
 			 const uint8_t binding[CHAOSIMG_BINDING_SIZE]);
 
-/** chaosimg_file_bound() - may the file stand under this name? */
+/**
+ * chaosimg_file_bound() - may the file stand under this name?
+ * @f: the file
+ * @binding: of the name
+ *
+ * Return: whether its header allows it.
+ */
 bool chaosimg_file_bound(struct chaosimg_file *f,
 			 const uint8_t binding[CHAOSIMG_BINDING_SIZE]);
 
 /**
  * chaosimg_length_from_stored() - plaintext length of a stored file
+ * @a: the archive
  * @stored: its size on the disk
+ *
  * What stat(2) shall say without reading the file. Exact for every file that
  * is not open or left open by a crash; chaosimg_file_open() checks it.
+ *
+ * Return: plaintext bytes; 0 if nothing is so short.
  */
 uint64_t chaosimg_length_from_stored(const struct chaosimg_archive *a,
 				     uint64_t stored);
@@ -521,7 +782,11 @@ enum chaosimg_compartment {
 	CHAOSIMG_PIXELS,
 };
 
-/** struct chaosimg_segment - a run of bytes of one compartment */
+/**
+ * struct chaosimg_segment - a run of bytes of one compartment
+ * @length: plaintext bytes
+ * @compartment: which
+ */
 struct chaosimg_segment {
 	uint64_t length;
 	enum chaosimg_compartment compartment;
@@ -529,10 +794,16 @@ struct chaosimg_segment {
 
 /**
  * struct chaosimg_file_info - what a stored file is
+ * @file_id: its own id
+ * @keyset_id: of the keyset that its keys come from
+ * @length: plaintext bytes
+ * @stored: bytes on the disk
+ * @generation: how often its header was written
  * @sealed: false while it is open for writing, or left so by a crash
- * @dicom: it parsed as DICOM when it was sealed
+ * @dicom: it parsed as DICOM (PS3.10) when it was sealed
  * @modality: (0008,0060), may be empty
  * @transfer_syntax: (0002,0010), or what a bare data set was parsed as
+ * @segments: how many of @segment are in use; 0 if it is not DICOM
  * @segment: runs that follow each other from offset 0 to the end
  */
 struct chaosimg_file_info {
@@ -549,12 +820,24 @@ struct chaosimg_file_info {
 	struct chaosimg_segment segment[CHAOSIMG_SEGMENTS_MAX];
 };
 
+/**
+ * chaosimg_file_info() - what is known of a file
+ * @f: the file
+ * @info: filled in
+ *
+ * Return: 0.
+ */
 int chaosimg_file_info(struct chaosimg_file *f, struct chaosimg_file_info *info);
 
 /**
- * chaosimg_file_verify() - read and authenticate every chunk, and the
- * incremental MAC, which also finds an older record put back in its place
- * Return: 0, or -EIO with the first bad chunk in chaosimg_errmsg().
+ * chaosimg_file_verify() - read and authenticate all of a file
+ * @f: the file
+ *
+ * Every chunk, and the incremental MAC, which also finds an older record put
+ * back in its place.
+ *
+ * Return: 0; -EIO with the first bad chunk in chaosimg_errmsg(); -ENOMEM; the
+ * system's error.
  */
 int chaosimg_file_verify(struct chaosimg_file *f);
 
@@ -562,20 +845,30 @@ int chaosimg_file_verify(struct chaosimg_file *f);
 
 /**
  * chaosimg_image_encrypt() - encrypt a stream into one self-contained file
+ * @cred: what will open it
  * @in: read to its end
  * @out: an empty regular file, open for reading and writing
  * @progress: called now and then with the plaintext bytes done; may be NULL
- * Return: 0, or an error; @out's contents are then to be thrown away.
+ *
+ * After an error @out's contents are to be thrown away.
+ * Format: Documentation/archive-format-keys.rst, "Single images".
+ *
+ * Return: 0; -EINVAL if @out is not empty or not a regular file; -ENOMEM; -EIO;
+ * the system's error.
  */
 int chaosimg_image_encrypt(const struct chaosimg_credential *cred, int in,
 			   int out, void (*progress)(uint64_t done));
 
 /**
  * chaosimg_image_decrypt() - decrypt a file made by chaosimg_image_encrypt()
+ * @cred: opens it
  * @in: a regular file
  * @out: written from its current position on; only authenticated bytes
- * Return: 0; -EKEYREJECTED; -EBADMSG if it is no such file; -EIO if damaged:
- * what was written to @out till then is authentic but incomplete.
+ * @progress: called now and then with the plaintext bytes done; may be NULL
+ *
+ * Return: 0; -EKEYREJECTED; -EINVAL if @in is not a regular file; -EBADMSG if
+ * it is no such file; -EPROTONOSUPPORT; -ENOMEM; the system's error; -EIO if
+ * damaged: what was written to @out till then is authentic but incomplete.
  */
 int chaosimg_image_decrypt(const struct chaosimg_credential *cred, int in,
 			   int out, void (*progress)(uint64_t done));
