@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Names, directory ids, symbolic links, extended attributes. */
+/* Names of files and directories, short and long. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -8,139 +8,32 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include "archive.h"
 #include "basenc.h"
 #include "names.h"
+#include "names_env.h"
+#include "rng.h"
 
 static struct chaosimg_archive *archive, *other;
 static uint8_t dir_a[CHAOSIMG_ID_SIZE], dir_b[CHAOSIMG_ID_SIZE];
-static char top[] = "/tmp/test_names.XXXXXX";
 static int top_fd;
-
-/* xorshift64: the same names in every run */
-static uint64_t next_random(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
-}
-
-/* Any bytes but NUL and '/'; never "." or "..". */
-static void random_name(uint64_t *state, size_t len, char *out)
-{
-	size_t i = 0;
-
-	while (i < len) {
-		uint8_t c = (uint8_t)(next_random(state) >> 32);
-
-		if (c && c != '/' && c != '.')
-			out[i++] = (char)c;
-	}
-	out[len] = '\0';
-}
 
 static int set_up(void **state)
 {
-	uint8_t id[CHAOSIMG_ID_SIZE], key[CHAOSIMG_KEY_SIZE];
-
 	(void)state;
-	memset(id, 0x11, sizeof(id));
-	memset(key, 0x22, sizeof(key));
 	memset(dir_a, 0x33, sizeof(dir_a));
 	memset(dir_b, 0x44, sizeof(dir_b));
-	if (archive_new(id, key, CHAOSIMG_CHUNK_DEFAULT, &archive))
-		return -1;
-	key[31] ^= 1;
-	if (archive_new(id, key, CHAOSIMG_CHUNK_DEFAULT, &other))
-		return -1;
-	if (!mkdtemp(top))
-		return -1;
-	top_fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return top_fd < 0 ? -1 : 0;
+	return names_env_open(&archive, &other, &top_fd);
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	chaosimg_archive_close(archive);
-	chaosimg_archive_close(other);
-	close(top_fd);
-	return rmdir(top);
+	return names_env_close(archive, other, top_fd);
 }
-
-/* --- encodings ------------------------------------------------------------ */
-
-/* RFC 4648, 10, with base32hex in lower case and without padding */
-static const struct {
-	const char *bytes, *base32, *base64;
-} rfc4648[] = {
-	{ "", "", "" },
-	{ "f", "co", "Zg" },
-	{ "fo", "cpng", "Zm8" },
-	{ "foo", "cpnmu", "Zm9v" },
-	{ "foob", "cpnmuog", "Zm9vYg" },
-	{ "fooba", "cpnmuoj1", "Zm9vYmE" },
-	{ "foobar", "cpnmuoj1e8", "Zm9vYmFy" },
-};
-
-static void encodings_follow_rfc4648(void **state)
-{
-	char text[32], bytes[8];
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < sizeof(rfc4648) / sizeof(rfc4648[0]); i++) {
-		const char *b = rfc4648[i].bytes;
-		size_t len = strlen(b);
-
-		base32hex_encode(b, len, text);
-		assert_string_equal(text, rfc4648[i].base32);
-		assert_int_equal(strlen(text), BASE32_LEN(len));
-		assert_int_equal(base32hex_decode(text, strlen(text), bytes, 8),
-				 len);
-		assert_memory_equal(bytes, b, len);
-		base64url_encode(b, len, text);
-		assert_string_equal(text, rfc4648[i].base64);
-		assert_int_equal(strlen(text), BASE64_LEN(len));
-		assert_int_equal(base64url_decode(text, strlen(text), bytes, 8),
-				 len);
-		assert_memory_equal(bytes, b, len);
-	}
-	base64url_encode("\xfb\xff", 2, text);
-	assert_string_equal(text, "-_8");
-}
-
-/* Two texts for the same bytes would be two entries for the same file. */
-static void encodings_have_one_text_for_each_value(void **state)
-{
-	static const char *const bad32[] = {
-		"cp", "cpn", "c", "cpnmuoj", "CO", "w0", "c.", "co======",
-		"c o", "cpnmuoj1e9",
-	};
-	static const char *const bad64[] = {
-		"Zh", "Zm9", "Z", "Zm9vY", "Zg==", "Z+", "Z/", "Zm9v\n",
-	};
-	char bytes[16];
-	size_t i;
-
-	(void)state;
-	assert_int_equal(base32hex_decode("cpnmu", 5, bytes, 2), -1);
-	assert_int_equal(base64url_decode("Zm9v", 4, bytes, 2), -1);
-	for (i = 0; i < sizeof(bad32) / sizeof(bad32[0]); i++)
-		assert_int_equal(base32hex_decode(bad32[i], strlen(bad32[i]),
-						  bytes, sizeof(bytes)), -1);
-	for (i = 0; i < sizeof(bad64) / sizeof(bad64[0]); i++)
-		assert_int_equal(base64url_decode(bad64[i], strlen(bad64[i]),
-						  bytes, sizeof(bytes)), -1);
-}
-
-/* --- names ---------------------------------------------------------------- */
 
 static void encrypt_name(const uint8_t *dir, const char *name,
 			 struct chaosimg_stored_name *n)
@@ -163,7 +56,7 @@ static void names_of_every_length_come_back(void **state)
 
 	(void)state;
 	for (len = 1; len <= CHAOSIMG_NAME_MAX; len++) {
-		random_name(&seed, len, name);
+		names_random(&seed, len, name);
 		encrypt_name(dir_a, name, &n);
 		encrypt_name(dir_a, name, &again);
 		assert_string_equal(n.name, again.name);
@@ -268,7 +161,7 @@ static void every_changed_bit_of_a_name_is_refused(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
-		random_name(&seed, lengths[i], name);
+		names_random(&seed, lengths[i], name);
 		encrypt_name(dir_a, name, &n);
 		assert_int_equal(chaosimg_name_companion_add(top_fd, &n), 0);
 		for (at = 0; n.name[at]; at++) {
@@ -355,20 +248,6 @@ static void sealed_nonsense_is_refused(void **state)
 	}
 }
 
-static bool has_run_of(const char *stored, const char *plain, size_t run)
-{
-	char part[16];
-	size_t i;
-
-	for (i = 0; i + run <= strlen(plain); i++) {
-		memcpy(part, plain + i, run);
-		part[run] = '\0';
-		if (strstr(stored, part))
-			return true;
-	}
-	return false;
-}
-
 /*
  * Names in the very characters of the encoding, at every length. Six of them
  * in a row come back by chance with about one seed in a hundred.
@@ -384,16 +263,16 @@ static void no_plaintext_in_stored_names(void **state)
 	for (len = 6; len <= CHAOSIMG_NAME_MAX; len++) {
 		for (i = 0; i < len; i++)
 			name[i] = "0123456789abcdefghijklmnopqrstuv"
-				[next_random(&seed) >> 32 & 31];
+				[rng_next(&seed) >> 32 & 31];
 		name[len] = '\0';
 		encrypt_name(dir_a, name, &n);
-		assert_false(has_run_of(n.name, name, 6));
-		assert_false(has_run_of(n.target, name, 6));
+		assert_false(names_has_run_of(n.name, name, 6));
+		assert_false(names_has_run_of(n.target, name, 6));
 		if (len > 127)
 			continue;
 		assert_int_equal(chaosimg_xattr_name_encrypt(archive, name,
 							     stored), 0);
-		assert_false(has_run_of(stored, name, 6));
+		assert_false(names_has_run_of(stored, name, 6));
 	}
 }
 
@@ -511,376 +390,6 @@ static void companions_are_kept_as_long_as_needed(void **state)
 	chaosimg_name_companion_remove(-1, &n);
 }
 
-/* --- directories ---------------------------------------------------------- */
-
-static int make_dir(const char *name)
-{
-	int fd;
-
-	assert_int_equal(mkdirat(top_fd, name, 0700), 0);
-	fd = openat(top_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	assert_true(fd >= 0);
-	return fd;
-}
-
-/* Fails if the directory holds anything but its id. */
-static void drop_dir(const char *name, int fd)
-{
-	unlinkat(fd, CHAOSIMG_DIR_ENTRY, 0);
-	close(fd);
-	assert_int_equal(unlinkat(top_fd, name, AT_REMOVEDIR), 0);
-}
-
-static struct chaosimg_place place_of(const uint8_t *parent, const char *name)
-{
-	struct chaosimg_stored_name n;
-	struct chaosimg_place place;
-
-	encrypt_name(parent, name, &n);
-	memcpy(place.parent, parent, sizeof(place.parent));
-	memcpy(place.binding, n.binding, sizeof(place.binding));
-	return place;
-}
-
-static void a_directory_loads_at_its_place_only(void **state)
-{
-	struct chaosimg_place here = place_of(dir_a, "study");
-	struct chaosimg_place renamed = place_of(dir_a, "other study");
-	struct chaosimg_place moved = place_of(dir_b, "study");
-	uint8_t id[CHAOSIMG_ID_SIZE], back[CHAOSIMG_ID_SIZE];
-	int fd = make_dir("d");
-
-	(void)state;
-	assert_int_equal(chaosimg_dir_load(archive, fd, &here, back), -EIO);
-	assert_int_equal(chaosimg_dir_init(archive, fd, &here, id), 0);
-	assert_int_equal(chaosimg_dir_load(archive, fd, &here, back), 0);
-	assert_memory_equal(id, back, sizeof(id));
-	assert_int_equal(chaosimg_dir_load(archive, fd, &renamed, back), -EIO);
-	assert_int_equal(chaosimg_dir_load(archive, fd, &moved, back), -EIO);
-	assert_int_equal(chaosimg_dir_load(archive, fd, NULL, back), -EIO);
-	assert_int_equal(chaosimg_dir_load(other, fd, &here, back), -EIO);
-	/* Never a second id: it would orphan every name in the directory. */
-	assert_int_equal(chaosimg_dir_init(archive, fd, &here, back), -EEXIST);
-	drop_dir("d", fd);
-}
-
-static void the_root_belongs_to_the_archive(void **state)
-{
-	struct chaosimg_place here = place_of(dir_a, "study");
-	uint8_t id[CHAOSIMG_ID_SIZE], back[CHAOSIMG_ID_SIZE];
-	int fd = make_dir("d");
-
-	(void)state;
-	assert_int_equal(chaosimg_dir_init(archive, fd, NULL, id), 0);
-	assert_int_equal(chaosimg_dir_load(archive, fd, NULL, back), 0);
-	assert_memory_equal(id, back, sizeof(id));
-	assert_int_equal(chaosimg_dir_load(archive, fd, &here, back), -EIO);
-	assert_int_equal(chaosimg_dir_load(other, fd, NULL, back), -EIO);
-	drop_dir("d", fd);
-}
-
-static void exchanged_directory_ids_are_noticed(void **state)
-{
-	struct chaosimg_place x = place_of(dir_a, "x");
-	struct chaosimg_place y = place_of(dir_a, "y");
-	uint8_t id_x[CHAOSIMG_ID_SIZE], id_y[CHAOSIMG_ID_SIZE];
-	int fd_x = make_dir("x"), fd_y = make_dir("y");
-
-	(void)state;
-	assert_int_equal(chaosimg_dir_init(archive, fd_x, &x, id_x), 0);
-	assert_int_equal(chaosimg_dir_init(archive, fd_y, &y, id_y), 0);
-	assert_memory_not_equal(id_x, id_y, sizeof(id_x));
-	assert_int_equal(renameat2(fd_x, CHAOSIMG_DIR_ENTRY, fd_y,
-				   CHAOSIMG_DIR_ENTRY, RENAME_EXCHANGE), 0);
-	assert_int_equal(chaosimg_dir_load(archive, fd_x, &x, id_x), -EIO);
-	assert_int_equal(chaosimg_dir_load(archive, fd_y, &y, id_y), -EIO);
-	drop_dir("x", fd_x);
-	drop_dir("y", fd_y);
-}
-
-static void check_damaged_dir(int fd, const struct chaosimg_place *place,
-			      const char *target)
-{
-	uint8_t id[CHAOSIMG_ID_SIZE];
-
-	unlinkat(fd, CHAOSIMG_DIR_ENTRY, 0);
-	assert_int_equal(symlinkat(target, fd, CHAOSIMG_DIR_ENTRY), 0);
-	assert_int_equal(chaosimg_dir_load(archive, fd, place, id), -EIO);
-}
-
-static void a_damaged_directory_id_is_refused(void **state)
-{
-	struct chaosimg_place here = place_of(dir_a, "study");
-	char good[128] = "", bad[128];
-	uint8_t id[CHAOSIMG_ID_SIZE];
-	int bit, fd = make_dir("d");
-	size_t i, len;
-
-	(void)state;
-	assert_int_equal(chaosimg_dir_init(archive, fd, &here, id), 0);
-	len = (size_t)readlinkat(fd, CHAOSIMG_DIR_ENTRY, good, 100);
-	assert_in_range(len, 1, 59);
-	for (i = 0; i < len; i++) {
-		for (bit = 0; bit < 8; bit++) {
-			strcpy(bad, good);
-			bad[i] ^= (char)(1 << bit);
-			if (!bad[0])
-				continue;	/* no such link */
-			check_damaged_dir(fd, &here, bad);
-		}
-		if (i) {
-			snprintf(bad, sizeof(bad), "%.*s", (int)i, good);
-			check_damaged_dir(fd, &here, bad);
-		}
-		/* 54 characters would be a second place, which does no harm. */
-		if (i + 1 == 54 - len)
-			continue;
-		snprintf(bad, sizeof(bad), "%s%.*s", good, (int)i + 1, good);
-		check_damaged_dir(fd, &here, bad);
-	}
-	drop_dir("d", fd);
-}
-
-static void a_directory_is_bound_to_two_places_then_one(void **state)
-{
-	struct chaosimg_place x = place_of(dir_a, "x");
-	struct chaosimg_place y = place_of(dir_b, "y");
-	uint8_t id[CHAOSIMG_ID_SIZE], back[CHAOSIMG_ID_SIZE];
-	int fd = make_dir("d"), path_fd;
-	char target[128];
-	ssize_t len;
-
-	(void)state;
-	assert_int_equal(chaosimg_dir_init(archive, fd, &x, id), 0);
-	assert_int_equal(chaosimg_dir_bind(archive, fd, id, &x, &y), 0);
-	assert_int_equal(chaosimg_dir_load(archive, fd, &x, back), 0);
-	assert_int_equal(chaosimg_dir_load(archive, fd, &y, back), 0);
-	assert_memory_equal(id, back, sizeof(id));
-	assert_int_equal(chaosimg_dir_load(archive, fd, NULL, back), -EIO);
-	len = readlinkat(fd, CHAOSIMG_DIR_ENTRY, target, sizeof(target));
-	assert_in_range(len, 1, 59);
-	assert_int_equal(chaosimg_dir_bind(archive, fd, id, &y, NULL), 0);
-	assert_int_equal(chaosimg_dir_load(archive, fd, &x, back), -EIO);
-	assert_int_equal(chaosimg_dir_load(archive, fd, &y, back), 0);
-	assert_memory_equal(id, back, sizeof(id));
-	/* A file system may hold directories by O_PATH descriptors. */
-	path_fd = openat(top_fd, "d", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	assert_int_equal(chaosimg_dir_bind(archive, path_fd, id, &y, &x), 0);
-	assert_int_equal(chaosimg_dir_load(archive, path_fd, &x, back), 0);
-	close(path_fd);
-	drop_dir("d", fd);	/* and no temporary entry is left */
-}
-
-/* --- symbolic links ------------------------------------------------------- */
-
-static void symlinks_of_every_length_come_back(void **state)
-{
-	static char target[3002], stored[4096], back[4096];
-	uint64_t seed = 4;
-	size_t len;
-
-	(void)state;
-	for (len = 1; len <= 3000; len += len < 300 || len > 2990 ? 1 : 7) {
-		random_name(&seed, len, target);
-		assert_int_equal(chaosimg_symlink_encrypt(archive, target,
-				 stored, sizeof(stored)), 0);
-		assert_int_equal(chaosimg_symlink_length(strlen(stored)), len);
-		assert_int_equal(chaosimg_symlink_decrypt(archive, stored, back,
-							  len + 1), 0);
-		assert_string_equal(back, target);
-		assert_int_equal(chaosimg_symlink_decrypt(archive, stored, back,
-							  len), -ENAMETOOLONG);
-	}
-	memset(target, 'a', 3001);
-	assert_int_equal(chaosimg_symlink_encrypt(archive, target, stored,
-			 sizeof(stored)), -ENAMETOOLONG);
-	assert_int_equal(chaosimg_symlink_encrypt(archive, "", stored,
-			 sizeof(stored)), -EINVAL);
-	assert_int_equal(chaosimg_symlink_encrypt(archive, "x", stored, 60),
-			 -ENAMETOOLONG);
-	assert_int_equal(chaosimg_symlink_encrypt(archive, "x", stored, 61), 0);
-}
-
-static void symlinks_do_not_repeat(void **state)
-{
-	char one[128], two[128];
-
-	(void)state;
-	assert_int_equal(chaosimg_symlink_encrypt(archive, "../DOE^JANE", one,
-						  sizeof(one)), 0);
-	assert_int_equal(chaosimg_symlink_encrypt(archive, "../DOE^JANE", two,
-						  sizeof(two)), 0);
-	assert_string_not_equal(one, two);
-	assert_false(has_run_of(one, "../DOE^JANE", 6));
-}
-
-static void a_changed_symlink_is_refused(void **state)
-{
-	char stored[256], back[256], longer[260];
-	size_t i, len;
-	int bit;
-
-	(void)state;
-	assert_int_equal(chaosimg_symlink_encrypt(archive, "../patients/1",
-						  stored, sizeof(stored)), 0);
-	assert_int_equal(chaosimg_symlink_decrypt(other, stored, back,
-						  sizeof(back)), -EIO);
-	len = strlen(stored);
-	for (i = 0; i < len; i++) {
-		for (bit = 0; bit < 8; bit++) {
-			stored[i] ^= (char)(1 << bit);
-			assert_int_equal(chaosimg_symlink_decrypt(archive,
-					 stored, back, sizeof(back)), -EIO);
-			stored[i] ^= (char)(1 << bit);
-		}
-		snprintf(longer, sizeof(longer), "%.*s", (int)i, stored);
-		assert_int_equal(chaosimg_symlink_decrypt(archive, longer, back,
-							  sizeof(back)), -EIO);
-	}
-	snprintf(longer, sizeof(longer), "%sAAAA", stored);
-	assert_int_equal(chaosimg_symlink_decrypt(archive, longer, back,
-						  sizeof(back)), -EIO);
-	assert_int_equal(chaosimg_symlink_length(0), 0);
-	assert_int_equal(chaosimg_symlink_length(58), 0);
-	assert_int_equal(chaosimg_symlink_length(60), 1);
-}
-
-/* --- extended attributes -------------------------------------------------- */
-
-static void xattr_names_come_back(void **state)
-{
-	char name[129], stored[CHAOSIMG_NAME_MAX + 1];
-	char again[CHAOSIMG_NAME_MAX + 1], back[CHAOSIMG_NAME_MAX + 1];
-	uint64_t seed = 5;
-	size_t len;
-
-	(void)state;
-	for (len = 1; len <= 127; len++) {
-		random_name(&seed, len, name);
-		assert_int_equal(chaosimg_xattr_name_encrypt(archive, name,
-							     stored), 0);
-		assert_int_equal(chaosimg_xattr_name_encrypt(archive, name,
-							     again), 0);
-		assert_string_equal(stored, again);
-		assert_memory_equal(stored, "user.chaosimg.", 14);
-		assert_int_equal(chaosimg_xattr_name_decrypt(archive, stored,
-							     back), 0);
-		assert_string_equal(back, name);
-	}
-	random_name(&seed, 128, name);
-	assert_int_equal(chaosimg_xattr_name_encrypt(archive, name, stored),
-			 -ENAMETOOLONG);
-	assert_int_equal(chaosimg_xattr_name_encrypt(archive, "", stored),
-			 -EINVAL);
-}
-
-static void bad_xattr_names_are_refused(void **state)
-{
-	char stored[CHAOSIMG_NAME_MAX + 1], back[CHAOSIMG_NAME_MAX + 1];
-	struct chaosimg_stored_name n;
-	size_t i;
-	int bit;
-
-	(void)state;
-	assert_int_equal(chaosimg_xattr_name_decrypt(archive, "user.mime_type",
-						     back), -ENOENT);
-	assert_int_equal(chaosimg_xattr_name_decrypt(archive, "user.chaosimg.",
-						     back), -EIO);
-	assert_int_equal(chaosimg_xattr_name_encrypt(archive, "user.patient",
-						     stored), 0);
-	assert_int_equal(chaosimg_xattr_name_decrypt(other, stored, back),
-			 -EIO);
-	for (i = 14; stored[i]; i++) {
-		for (bit = 0; bit < 8; bit++) {
-			stored[i] ^= (char)(1 << bit);
-			assert_int_equal(chaosimg_xattr_name_decrypt(archive,
-					 stored, back), -EIO);
-			stored[i] ^= (char)(1 << bit);
-		}
-	}
-	/* A file's name is no attribute's name, whatever its directory. */
-	memset(dir_b, 0, sizeof(dir_b));
-	encrypt_name(dir_b, "user.patient", &n);
-	memset(dir_b, 0x44, sizeof(dir_b));
-	snprintf(stored + 14, sizeof(stored) - 14, "%.200s", n.name);
-	assert_int_equal(chaosimg_xattr_name_decrypt(archive, stored, back),
-			 -EIO);
-}
-
-static void xattr_values_come_back(void **state)
-{
-	static const size_t lengths[] = { 0, 1, 15, 16, 17, 255, 4096, 65536 };
-	static uint8_t value[65536], back[65536];
-	static uint8_t one[65536 + CHAOSIMG_XATTR_OVERHEAD], two[sizeof(one)];
-	uint64_t seed = 6;
-	size_t i, len;
-
-	(void)state;
-	for (i = 0; i < sizeof(value); i++)
-		value[i] = (uint8_t)next_random(&seed);
-	for (i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
-		len = lengths[i];
-		assert_int_equal(chaosimg_xattr_value_encrypt(archive, "user.a",
-				 value, len, one), 0);
-		assert_int_equal(chaosimg_xattr_value_encrypt(archive, "user.a",
-				 value, len, two), 0);
-		len += CHAOSIMG_XATTR_OVERHEAD;
-		assert_memory_not_equal(one, two, len);
-		memset(back, 0, sizeof(back));
-		assert_int_equal(chaosimg_xattr_value_decrypt(archive, "user.a",
-				 one, len, back), 0);
-		assert_memory_equal(back, value, lengths[i]);
-		assert_int_equal(chaosimg_xattr_value_decrypt(archive, "user.b",
-				 one, len, back), -EIO);
-		assert_int_equal(chaosimg_xattr_value_decrypt(other, "user.a",
-				 one, len, back), -EIO);
-	}
-}
-
-static void changed_xattr_values_are_refused(void **state)
-{
-	uint8_t stored[20 + CHAOSIMG_XATTR_OVERHEAD], back[64];
-	size_t i;
-
-	(void)state;
-	assert_int_equal(chaosimg_xattr_value_encrypt(archive, "user.a",
-			 "twenty bytes of text", 20, stored), 0);
-	for (i = 0; i < sizeof(stored) * 8; i++) {
-		stored[i / 8] ^= (uint8_t)(1 << i % 8);
-		assert_int_equal(chaosimg_xattr_value_decrypt(archive, "user.a",
-				 stored, sizeof(stored), back), -EIO);
-		stored[i / 8] ^= (uint8_t)(1 << i % 8);
-	}
-	for (i = 0; i < sizeof(stored); i++)
-		assert_int_equal(chaosimg_xattr_value_decrypt(archive, "user.a",
-				 stored, i, back), -EIO);
-}
-
-/* The inner layer must catch what the outer one lets through. */
-static void zeros_must_come_back(void **state)
-{
-	static const char aad[] = "chaosimg xval v1user.a";
-	uint8_t stored[20 + CHAOSIMG_XATTR_OVERHEAD], back[20];
-	struct name_value *v = &archive->names->xattr_value;
-	uint8_t *ct = stored + 12, *tag = stored + sizeof(stored) - 16;
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < 36; i++) {
-		assert_int_equal(chaosimg_xattr_value_encrypt(archive, "user.a",
-				 "twenty bytes of text", 20, stored), 0);
-		assert_int_equal(gcm_decrypt(&v->outer, stored, aad,
-				 sizeof(aad) - 1, ct, 36, tag), 0);
-		ct[i] ^= 0x80;
-		assert_int_equal(gcm_encrypt(&v->outer, stored, aad,
-				 sizeof(aad) - 1, ct, 36, tag), 0);
-		memset(back, 0xaa, sizeof(back));
-		assert_int_equal(chaosimg_xattr_value_decrypt(archive, "user.a",
-				 stored, sizeof(stored), back), -EIO);
-		assert_true(!back[0] && !memcmp(back, back + 1, 19));
-	}
-}
-
 /* --- the documented format ------------------------------------------------ */
 
 /* Made by a second implementation, in Python, from the documentation alone. */
@@ -913,57 +422,6 @@ static void names_are_as_documented(void **state)
 	assert_string_equal(stored, "user.chaosimg.1u4utf6ksm07pdc9pehi9p7kq385"
 			    "mqu5p4ao4qqbioq3dcmltoihp4a9qa54kqt36avfj9ht1ej0"
 			    "m");
-}
-
-static void values_are_as_documented(void **state)
-{
-	static const char link[] = "AAECAwQFBgcICQoL9yg_qYiD3zu9tUg6OOxrkibn9vt"
-		"55TmCWEqIKOkAZ62bLNTmHL1tQagp-w";
-	static const uint8_t value[] = {
-		0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09,
-		0x0a, 0x0b, 0x26, 0xbc, 0xf8, 0xf0, 0xe2, 0x1c, 0xe3, 0x3c,
-		0x0d, 0x40, 0x29, 0x41, 0xe1, 0x80, 0x15, 0xb7, 0xc1, 0x39,
-		0xb4, 0x07, 0xb3, 0xc8, 0xd1, 0x4d, 0x1a, 0xf6, 0x9d, 0x47,
-		0x1b, 0x22, 0x66, 0x8d, 0x31, 0x22, 0xeb, 0xb4, 0x92, 0xe3,
-		0xf6, 0x96,
-	};
-	static const uint8_t empty[] = {
-		0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09,
-		0x0a, 0x0b, 0x12, 0x13, 0xc7, 0x00, 0x5c, 0xae, 0xa3, 0x92,
-		0xa0, 0x42, 0x1c, 0x22, 0xb9, 0x97, 0xb1, 0x0b, 0x96, 0xb1,
-		0x06, 0x4d, 0x8f, 0x86, 0x1f, 0x77, 0xdd, 0x0f, 0x12, 0xed,
-		0xc6, 0x29, 0x1f, 0xe4,
-	};
-	char back[128];
-
-	(void)state;
-	assert_int_equal(chaosimg_symlink_decrypt(archive, link, back,
-						  sizeof(back)), 0);
-	assert_string_equal(back, "../DOE^JANE");
-	assert_int_equal(chaosimg_xattr_value_decrypt(archive, "user.patient",
-			 value, sizeof(value), back), 0);
-	assert_memory_equal(back, "DOE^JANE", 8);
-	assert_int_equal(chaosimg_xattr_value_decrypt(archive, "user.patient",
-			 empty, sizeof(empty), back), 0);
-}
-
-static void directory_ids_are_as_documented(void **state)
-{
-	struct chaosimg_place here = place_of(dir_a, "DOE^JANE");
-	uint8_t id[CHAOSIMG_ID_SIZE];
-	int i, fd = make_dir("d");
-
-	(void)state;
-	assert_int_equal(symlinkat("AAECAwQFBgcICQoLDA0OD9slW1zsCwd6N9hXsg", fd,
-				   CHAOSIMG_DIR_ENTRY), 0);
-	assert_int_equal(chaosimg_dir_load(archive, fd, NULL, id), 0);
-	for (i = 0; i < CHAOSIMG_ID_SIZE; i++)
-		assert_int_equal(id[i], i);
-	unlinkat(fd, CHAOSIMG_DIR_ENTRY, 0);
-	assert_int_equal(symlinkat("AAECAwQFBgcICQoLDA0OD46U35mqyUeoPUkiiA", fd,
-				   CHAOSIMG_DIR_ENTRY), 0);
-	assert_int_equal(chaosimg_dir_load(archive, fd, &here, id), 0);
-	drop_dir("d", fd);
 }
 
 /* --- threads -------------------------------------------------------------- */
@@ -1023,7 +481,7 @@ static void threads_do_not_disturb_each_other(void **state)
 	for (i = 0; i < NAMES; i++) {
 		struct expected *e = &expected[0][i], *f = &expected[1][i];
 
-		random_name(&seed, 1 + (size_t)i, e->name);
+		names_random(&seed, 1 + (size_t)i, e->name);
 		memcpy(f->name, e->name, sizeof(f->name));
 		encrypt_name(dir_a, e->name, &e->n);
 		assert_int_equal(chaosimg_name_encrypt(other, dir_a, f->name,
@@ -1068,8 +526,6 @@ static void a_reopened_archive_has_its_own_keys(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(encodings_follow_rfc4648),
-		cmocka_unit_test(encodings_have_one_text_for_each_value),
 		cmocka_unit_test(names_of_every_length_come_back),
 		cmocka_unit_test(names_with_a_meaning_come_back),
 		cmocka_unit_test(impossible_names_are_refused),
@@ -1084,22 +540,7 @@ int main(void)
 		cmocka_unit_test(a_long_name_belongs_to_its_directory),
 		cmocka_unit_test(a_short_name_in_long_form_is_refused),
 		cmocka_unit_test(companions_are_kept_as_long_as_needed),
-		cmocka_unit_test(a_directory_loads_at_its_place_only),
-		cmocka_unit_test(the_root_belongs_to_the_archive),
-		cmocka_unit_test(exchanged_directory_ids_are_noticed),
-		cmocka_unit_test(a_damaged_directory_id_is_refused),
-		cmocka_unit_test(a_directory_is_bound_to_two_places_then_one),
-		cmocka_unit_test(symlinks_of_every_length_come_back),
-		cmocka_unit_test(symlinks_do_not_repeat),
-		cmocka_unit_test(a_changed_symlink_is_refused),
-		cmocka_unit_test(xattr_names_come_back),
-		cmocka_unit_test(bad_xattr_names_are_refused),
-		cmocka_unit_test(xattr_values_come_back),
-		cmocka_unit_test(changed_xattr_values_are_refused),
-		cmocka_unit_test(zeros_must_come_back),
 		cmocka_unit_test(names_are_as_documented),
-		cmocka_unit_test(values_are_as_documented),
-		cmocka_unit_test(directory_ids_are_as_documented),
 		cmocka_unit_test(threads_do_not_disturb_each_other),
 		cmocka_unit_test(a_reopened_archive_has_its_own_keys),
 	};
