@@ -19,9 +19,10 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "archive.h"
 #include "chaosimg.h"
 #include "file.h"
+#include "file_env.h"
+#include "rng.h"
 
 enum {
 	CHUNK = 4096,
@@ -110,10 +111,7 @@ static uint64_t rng_state;
 
 static uint64_t rnd(uint64_t below)
 {
-	rng_state ^= rng_state << 13;
-	rng_state ^= rng_state >> 7;
-	rng_state ^= rng_state << 17;
-	return rng_state % below;
+	return rng_below(&rng_state, below);
 }
 
 static void put(struct disk *d, const struct call *c, uint64_t from, uint64_t to)
@@ -180,17 +178,9 @@ static const uint8_t second[CHAOSIMG_BINDING_SIZE] = "another's";
 
 static int setup(void **state)
 {
-	static const uint8_t id[CHAOSIMG_ID_SIZE] = "test archive id";
-	uint8_t key[CHAOSIMG_KEY_SIZE] = "test archive key";
-	struct keyset ks = { .id = "test keyset id", .created = 1 };
-
 	(void)state;
-	memset(ks.key, 0x5a, sizeof(ks.key));
-	ks.key[KEY_STRUCTURE][0] = 1;
-	assert_return_code(archive_new(id, key, CHUNK, &archive), 0);
-	assert_return_code(keyring_add(archive->ring, &ks), 0);
-	archive->fd = open("/tmp", O_RDONLY | O_DIRECTORY);
-	return archive->fd < 0;
+	archive = file_env_archive(CHUNK);
+	return archive ? 0 : -1;
 }
 
 static int teardown(void **state)

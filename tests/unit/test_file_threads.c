@@ -19,9 +19,10 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "archive.h"
 #include "chaosimg.h"
 #include "file.h"
+#include "file_env.h"
+#include "rng.h"
 
 enum {
 	CHUNK = 4096,
@@ -48,17 +49,9 @@ int fdatasync(int fd)
 
 static int setup(void **state)
 {
-	static const uint8_t id[CHAOSIMG_ID_SIZE] = "test archive id";
-	uint8_t key[CHAOSIMG_KEY_SIZE] = "test archive key";
-	struct keyset ks = { .id = "test keyset id", .created = 1 };
-
 	(void)state;
-	memset(ks.key, 0x5a, sizeof(ks.key));
-	ks.key[KEY_STRUCTURE][0] = 1;
-	assert_return_code(archive_new(id, key, CHUNK, &archive), 0);
-	assert_return_code(keyring_add(archive->ring, &ks), 0);
-	archive->fd = open("/tmp", O_RDONLY | O_DIRECTORY);
-	return archive->fd < 0;
+	archive = file_env_archive(CHUNK);
+	return archive ? 0 : -1;
 }
 
 static int teardown(void **state)
@@ -68,19 +61,16 @@ static int teardown(void **state)
 	return 0;
 }
 
-static uint64_t rnd(uint64_t *s, uint64_t below)
-{
-	*s ^= *s << 13;
-	*s ^= *s >> 7;
-	*s ^= *s << 17;
-	return *s % below;
-}
-
 struct job {
 	struct chaosimg_file *f;
 	int number;
 	uint64_t rng;
 };
+
+static uint64_t rnd(struct job *j, uint64_t below)
+{
+	return rng_below(&j->rng, below);
+}
 
 static void complain(const char *who, int64_t ret)
 {
@@ -92,11 +82,11 @@ static void complain(const char *who, int64_t ret)
 /* A range within one of the thread's own places. */
 static uint64_t own_range(struct job *j, uint64_t *len)
 {
-	uint64_t place = rnd(&j->rng, PLACES / WRITERS) * WRITERS + j->number;
-	uint64_t from = rnd(&j->rng, PLACE);
+	uint64_t place = rnd(j, PLACES / WRITERS) * WRITERS + j->number;
+	uint64_t from = rnd(j, PLACE);
 
-	*len = 1 + rnd(&j->rng, PLACE - from);
-	if (!rnd(&j->rng, 3)) {
+	*len = 1 + rnd(j, PLACE - from);
+	if (!rnd(j, 3)) {
 		from = 0;
 		*len = PLACE;
 	}
@@ -112,10 +102,10 @@ static void *writer(void *arg)
 		uint64_t len, off = own_range(j, &len);
 		int64_t ret = 0;
 
-		switch (rnd(&j->rng, 8)) {
+		switch (rnd(j, 8)) {
 		case 0 ... 3:
 			for (uint64_t i = 0; i < len; i++)
-				model[off + i] = (uint8_t)rnd(&j->rng, 256);
+				model[off + i] = (uint8_t)rnd(j, 256);
 			ret = chaosimg_file_write(j->f, model + off, len, off);
 			ret = ret == (int64_t)len ? 0 : ret;
 			break;
@@ -146,7 +136,7 @@ static void *other(void *arg)
 	int64_t ret;
 
 	while (!done && !wrong) {
-		switch (rnd(&j->rng, 8)) {
+		switch (rnd(j, 8)) {
 		case 0:
 			ret = chaosimg_file_flush(j->f);
 			break;
@@ -154,12 +144,12 @@ static void *other(void *arg)
 			ret = chaosimg_file_sync(j->f);
 			break;
 		case 2:
-			ret = chaosimg_file_seek(j->f, rnd(&j->rng, ROOM),
+			ret = chaosimg_file_seek(j->f, rnd(j, ROOM),
 						 SEEK_DATA);
 			ret = ret < 0 && ret != -ENXIO ? ret : 0;
 			break;
 		case 3:
-			length += rnd(&j->rng, PLACE);
+			length += rnd(j, PLACE);
 			length = length < ROOM ? length : ROOM;
 			/* The file only grows here, to have one answer. */
 			ret = chaosimg_file_allocate(j->f, 0, 0, length + 1 > ROOM ?
@@ -176,7 +166,7 @@ static void *other(void *arg)
 			break;
 		default:
 			ret = chaosimg_file_read(j->f, got[j->number & 1],
-						 3 * CHUNK, rnd(&j->rng, ROOM));
+						 3 * CHUNK, rnd(j, ROOM));
 			ret = ret < 0 ? ret : 0;
 		}
 		if (ret)
@@ -249,11 +239,11 @@ static void *cutter(void *arg)
 
 	memset(buf, 'x', sizeof(buf));
 	for (int op = 0; op < OPS && !wrong; op++) {
-		uint64_t at = rnd(&j->rng, 16 * CHUNK);
-		uint64_t len = 1 + rnd(&j->rng, sizeof(buf));
+		uint64_t at = rnd(j, 16 * CHUNK);
+		uint64_t len = 1 + rnd(j, sizeof(buf));
 		int64_t ret = 0;
 
-		switch (rnd(&j->rng, 6)) {
+		switch (rnd(j, 6)) {
 		case 0:
 			ret = chaosimg_file_truncate(j->f, at);
 			break;
