@@ -378,12 +378,17 @@ void content_unbind(struct inode *in, const binding_t b,
 		}
 		content_close(in);
 	}
-	content_forget_binding(in, b);
-}
-
-void content_forget_binding(struct inode *in, const binding_t b)
-{
 	pthread_mutex_lock(&in->lock);
 	remove_binding(in, b);
 	pthread_mutex_unlock(&in->lock);
+}
+
+/* Who found the last name in time may open the file all the same: keep it. */
+void content_name_gone(struct inode *in, const binding_t b,
+		       const struct inode *dir)
+{
+	struct stat st;
+
+	if (!fstatat(in->fd, "", &st, AT_EMPTY_PATH) && st.st_nlink)
+		content_unbind(in, b, dir, NULL);
 }

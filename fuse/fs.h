@@ -271,8 +271,9 @@ int content_bind(struct inode *in, const binding_t b);
 void content_unbind(struct inode *in, const binding_t b,
 		    const struct inode *dir, const struct inode *other);
 
-/** content_forget_binding() - the same, if no other name is left */
-void content_forget_binding(struct inode *in, const binding_t b);
+/** content_name_gone() - a name was removed from @dir, or given to another */
+void content_name_gone(struct inode *in, const binding_t b,
+		       const struct inode *dir);
 
 /* --- entry.c --- */
 

@@ -4,17 +4,6 @@
 
 #include "fs.h"
 
-/* What is left of a file after one of its names has gone. */
-static void name_gone(struct inode *dir, struct inode *in, const binding_t b)
-{
-	struct stat st;
-
-	if (!fstatat(in->fd, "", &st, AT_EMPTY_PATH) && st.st_nlink)
-		content_unbind(in, b, dir, NULL);
-	else
-		content_forget_binding(in, b);
-}
-
 static int unlink_name(struct inode *dir, const struct chaosimg_stored_name *sn)
 {
 	struct inode *in = NULL;
@@ -34,7 +23,7 @@ static int unlink_name(struct inode *dir, const struct chaosimg_stored_name *sn)
 		chaosimg_name_companion_remove(dir->fd, sn);
 	entry_unlock_names(locked);
 	if (!err && in && inode_is_reg(in))
-		name_gone(dir, in, sn->binding);
+		content_name_gone(in, sn->binding, dir);
 	inode_put(in, 1);
 	return err;
 }

@@ -169,19 +169,6 @@ static int move(const struct end *from, const struct end *to)
 	return err;
 }
 
-/* The file that was replaced has lost a name. */
-static void replaced(const struct end *to)
-{
-	struct stat st;
-
-	if (!to->in || !inode_is_reg(to->in))
-		return;
-	if (!fstatat(to->in->fd, "", &st, AT_EMPTY_PATH) && st.st_nlink)
-		content_unbind(to->in, to->sn.binding, to->dir, NULL);
-	else
-		content_forget_binding(to->in, to->sn.binding);
-}
-
 static int rename_over(const struct end *from, const struct end *to)
 {
 	bool locked = entry_lock_names(&from->sn, &to->sn);
@@ -201,8 +188,8 @@ static int rename_over(const struct end *from, const struct end *to)
 	else if (!to->in)
 		chaosimg_name_companion_remove(to->dir->fd, &to->sn);
 	entry_unlock_names(locked);
-	if (!err)
-		replaced(to);
+	if (!err && to->in && inode_is_reg(to->in))
+		content_name_gone(to->in, to->sn.binding, to->dir);
 	return err;
 }
 

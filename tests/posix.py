@@ -127,6 +127,25 @@ def test_replace_while_open():
     assert read("old") == b"new" * 50000
 
 
+def test_open_while_replaced():
+    """Who had found the old file may open it, however soon it goes."""
+    def replace(tag):
+        while True:
+            write("t%d" % tag, b"%d" % tag * 5000)
+            os.rename("t%d" % tag, "f")
+
+    write("f", b"1" * 5000)
+    children = [in_child(replace, tag) for tag in (1, 2)]
+    try:
+        for _ in range(1500):
+            data = read("f")
+            assert len(data) == 5000 and len(set(data)) == 1
+    finally:
+        for c in children:
+            c.kill()
+            c.join()
+
+
 def test_rename_flags():
     write("a", b"a")
     write("b", b"bb")
