@@ -11,6 +11,12 @@ PKG_CONFIG ?= pkg-config
 BUILD ?= build
 # SAN=1 builds with AddressSanitizer and UndefinedBehaviorSanitizer.
 SAN ?=
+# V=1 prints whole commands.
+V ?=
+Q := $(if $(filter 1,$(V)),,@)
+# $(call say,WHAT): the short line instead, unless make is to be silent.
+silent = $(findstring s,$(filter-out --%,$(firstword -$(MAKEFLAGS))))
+say = $(if $(Q),$(if $(silent),,@printf '  %-7s %s\n' '$(1)' '$(@:$(BUILD)/%=%)'))
 
 LIB_PKGS := libcrypto libargon2 json-c libxxhash libkcapi
 FUSE_PKGS := fuse3
@@ -67,31 +73,41 @@ $(BUILD)/cipher/generic.o: EXTRA := -fno-tree-vectorize -fno-tree-slp-vectorize
 $(call obj,$(CIPHER_SRC)): EXTRA += -ffreestanding -O3
 
 $(BUILD)/cipher/%.o: cipher/%.c Makefile | prepare
-	$(CC) $(CFLAGS) $(LIB_CFLAGS) $(EXTRA) -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) $(LIB_CFLAGS) $(EXTRA) -c -o $@ $<
 $(BUILD)/userlib/%.o: userlib/%.c Makefile | prepare
-	$(CC) $(CFLAGS) $(LIB_CFLAGS) -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) $(LIB_CFLAGS) -c -o $@ $<
 $(BUILD)/fuse/%.o: fuse/%.c Makefile | prepare
-	$(CC) $(CFLAGS) $(FUSE_CFLAGS) -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) $(FUSE_CFLAGS) -c -o $@ $<
 $(BUILD)/tools/%.o: tools/%.c Makefile | prepare
-	$(CC) $(CFLAGS) $(APP_CFLAGS) -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) $(APP_CFLAGS) -c -o $@ $<
 # Unit tests look behind the public header.
 $(BUILD)/tests/unit/%.o: tests/unit/%.c Makefile | prepare
-	$(CC) $(CFLAGS) $(LIB_CFLAGS) $(shell $(PKG_CONFIG) --cflags cmocka) -Itests/unit -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) $(LIB_CFLAGS) $(shell $(PKG_CONFIG) --cflags cmocka) -Itests/unit -c -o $@ $<
 
 $(STATIC): $(LIB_OBJ)
-	rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR)
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $^
 $(SHARED): $(LIB_OBJ) userlib/libchaosimg.map
-	$(CC) -shared $(LDFLAGS) -Wl,-soname,libchaosimg.so.$(SOVERSION) \
+	$(call say,LD)
+	$(Q)$(CC) -shared $(LDFLAGS) -Wl,-soname,libchaosimg.so.$(SOVERSION) \
 		-Wl,--version-script=userlib/libchaosimg.map -o $@ $(LIB_OBJ) $(LIB_LIBS)
-	ln -sf libchaosimg.so.$(VERSION) $(BUILD)/libchaosimg.so.$(SOVERSION)
-	ln -sf libchaosimg.so.$(VERSION) $(BUILD)/libchaosimg.so
+	$(Q)ln -sf libchaosimg.so.$(VERSION) $(BUILD)/libchaosimg.so.$(SOVERSION)
+	$(Q)ln -sf libchaosimg.so.$(VERSION) $(BUILD)/libchaosimg.so
 $(BUILD)/chaosimgfs: $(call obj,$(FUSE_SRC)) $(STATIC)
-	$(CC) $(LDFLAGS) -pie -o $@ $^ $(FUSE_LIBS) $(LIB_LIBS)
+	$(call say,LD)
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ $(FUSE_LIBS) $(LIB_LIBS)
 $(BUILD)/chaosimg: $(call obj,$(TOOLS_SRC)) $(STATIC)
-	$(CC) $(LDFLAGS) -pie -o $@ $^ $(LIB_LIBS)
+	$(call say,LD)
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ $(LIB_LIBS)
 $(TESTS): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(TEST_HELPERS) $(STATIC)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIB_LIBS) $(shell $(PKG_CONFIG) --libs cmocka)
+	$(call say,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIB_LIBS) $(shell $(PKG_CONFIG) --libs cmocka)
 
 # --- check, demo, bench ------------------------------------------------------
 # The scripts build what they need themselves: each works on a fresh clone.
@@ -107,24 +123,28 @@ bench:
 # What the shell tests need besides the programs.
 tests: $(BUILD)/tests/findplain
 $(BUILD)/tests/findplain: tests/lib/findplain.c Makefile | prepare
-	$(CC) $(CFLAGS) $(BASE_CFLAGS) $(HARDEN) $(LDFLAGS) -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) $(BASE_CFLAGS) $(HARDEN) $(LDFLAGS) -o $@ $<
 
 # The cipher alone, without any library, for a machine that is emulated.
 $(BUILD)/tests/cipher_vectors: tests/lib/cipher_vectors.c $(call obj,$(CIPHER_SRC)) \
 		Makefile | prepare
-	$(CC) $(CFLAGS) $(BASE_CFLAGS) -Icipher $(LDFLAGS) -static -o $@ $(filter %.c %.o,$^)
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) $(BASE_CFLAGS) -Icipher $(LDFLAGS) -static -o $@ $(filter %.c %.o,$^)
 
 .PHONY: benchprogs
 benchprogs: $(patsubst tests/bench/%.c,$(BUILD)/tests/%,$(wildcard tests/bench/*_bench.c))
 $(BUILD)/tests/%_bench: tests/bench/%_bench.c $(STATIC) Makefile | prepare
-	$(CC) $(CFLAGS) $(LIB_CFLAGS) $(LDFLAGS) -o $@ $< $(STATIC) $(LIB_LIBS)
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) $(LIB_CFLAGS) $(LDFLAGS) -o $@ $< $(STATIC) $(LIB_LIBS)
 
 .PHONY: prepare
 prepare:
 	@mkdir -p $(BUILD)/cipher $(BUILD)/userlib $(BUILD)/fuse $(BUILD)/tools $(BUILD)/tests/unit
 
+# "make check" builds a second time, with sanitizers.
 clean:
-	rm -rf $(BUILD)
+	rm -rf $(BUILD) $(BUILD)-san
 
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/tests/unit/*.d)
 
