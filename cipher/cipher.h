@@ -48,11 +48,14 @@ enum chaosimg_schedule {
 
 /**
  * struct chaosimg_cipher_key - a key, set up; read-only once it is set
- * @sliced: the schedules as bit planes, for generic
- * @rk: the schedules, for the others
- * @hpow: powers of the hash key, in the order the implementation likes
+ * @u: the AES-256 schedules in the implementation's form
+ * @u.sliced: as bit planes, for generic
+ * @u.v: for the others
+ * @u.v.rk: as FIPS 197 has them
+ * @u.v.hpow: powers of the hash key, in the order the implementation likes
  * @h: POLYVAL's key
  * @l: the frame's constant L
+ * @impl: the implementation that it is set up for
  */
 struct chaosimg_cipher_key {
 	union {
@@ -67,7 +70,7 @@ struct chaosimg_cipher_key {
 	const struct chaosimg_cipher_impl *impl;
 } CHAOSIMG_ALIGNED(64);
 
-/**
+/*
  * struct chaosimg_image - what one key and one IV make of each other
  * @tweak: POLYVAL's state after the length block and the tweak
  * @lu: the 14 matrices as packed LU factorisations; 0 is the identity
@@ -88,7 +91,10 @@ struct chaosimg_image {
 
 /**
  * struct chaosimg_hash - POLYVAL over a message that comes in pieces
- * @part: the block that is not full yet, @used bytes of it
+ * @acc: its accumulator (RFC 8452, section 3)
+ * @part: the block that is not full yet
+ * @used: bytes of @part in use
+ * @flip: xor-ed to every word that is hashed
  */
 struct chaosimg_hash {
 	u8 acc[CHAOSIMG_BLOCK];
@@ -147,13 +153,19 @@ struct chaosimg_cipher_impl {
  * chaosimg_cipher_impls() - the implementations for a CPU, the best one first
  * @features: CHAOSIMG_CPU_* bits
  * @list: receives up to @max of them
+ * @max: room in @list
+ *
  * Return: how many there are; generic is always the last.
  */
 size_t chaosimg_cipher_impls(u32 features,
 			     const struct chaosimg_cipher_impl **list,
 			     size_t max);
 
-/** chaosimg_cpu_features() - CHAOSIMG_CPU_* bits of this CPU (user space) */
+/**
+ * chaosimg_cpu_features() - what this CPU can do (user space)
+ *
+ * Return: CHAOSIMG_CPU_* bits.
+ */
 u32 chaosimg_cpu_features(void);
 
 /* --- keys (key.c) ------------------------------------------------------- */
@@ -161,12 +173,18 @@ u32 chaosimg_cpu_features(void);
 /**
  * chaosimg_cipher_set_key() - set up a key for an implementation
  * @key: may be embedded and moved; wipe it with chaosimg_wipe()
+ * @impl: the implementation
+ * @k: the key (cipher.rst, section 1)
  */
 void chaosimg_cipher_set_key(struct chaosimg_cipher_key *key,
 			     const struct chaosimg_cipher_impl *impl,
 			     const u8 k[32]);
 
-/** chaosimg_aes256_expand() - AES-256 key expansion (FIPS 197, 5.2) */
+/*
+ * chaosimg_aes256_expand() - AES-256 key expansion (FIPS 197, 5.2)
+ * @rk: receives the round keys
+ * @k: the key
+ */
 void chaosimg_aes256_expand(u8 rk[CHAOSIMG_ROUNDS + 1][CHAOSIMG_BLOCK],
 			    const u8 k[32]);
 
@@ -174,36 +192,62 @@ void chaosimg_aes256_expand(u8 rk[CHAOSIMG_ROUNDS + 1][CHAOSIMG_BLOCK],
 
 /**
  * chaosimg_lattice() - run the lattice and draw 14 packed matrices
+ * @lu: receives them (cipher.rst, sections 2 and 3)
  * @seed: the sites' first state
  * @w: the Weyl counter's
  */
 void chaosimg_lattice(u64 lu[CHAOSIMG_ROUNDS], const u8 seed[64], u64 w);
 
-/** chaosimg_matrix() - A = L*U of a packed factorisation; row i is byte i */
+/**
+ * chaosimg_matrix() - A = L*U of a packed factorisation
+ * @lu: the factorisation (cipher.rst, section 3)
+ *
+ * Return: the matrix; row i is byte i.
+ */
 u64 chaosimg_matrix(u64 lu);
 
-/** chaosimg_matrix_inverse() - its inverse */
+/**
+ * chaosimg_matrix_inverse() - the inverse of A = L*U
+ * @lu: the factorisation
+ *
+ * Return: the inverse; row i is byte i.
+ */
 u64 chaosimg_matrix_inverse(u64 lu);
 
 /* --- messages in memory (message.c, user space) ------------------------- */
 
 /**
  * chaosimg_encrypt() - encrypt one message
- * @len: at least CHAOSIMG_BLOCK
+ * @key: the key
+ * @iv: the IV
  * @dst: receives @len bytes; may be @src
+ * @src: the message
+ * @len: at least CHAOSIMG_BLOCK
  */
 void chaosimg_encrypt(const struct chaosimg_cipher_key *key,
 		      const u8 iv[CHAOSIMG_TWEAK], u8 *dst, const u8 *src,
 		      size_t len);
 
-/** chaosimg_decrypt() - the inverse */
+/**
+ * chaosimg_decrypt() - the inverse
+ * @key: the key
+ * @iv: the IV
+ * @dst: receives @len bytes; may be @src
+ * @src: the ciphertext
+ * @len: at least CHAOSIMG_BLOCK
+ */
 void chaosimg_decrypt(const struct chaosimg_cipher_key *key,
 		      const u8 iv[CHAOSIMG_TWEAK], u8 *dst, const u8 *src,
 		      size_t len);
 
 /**
  * chaosimg_encrypt_split() - encrypt the message @head || @data
- * @dst: receives 16 + @len bytes; @data may be @dst + 16
+ * @key: the key
+ * @iv: the IV
+ * @dst: receives 16 + @len bytes
+ * @head: the message's first block
+ * @data: the rest; may be @dst + 16
+ * @len: bytes of @data
  */
 void chaosimg_encrypt_split(const struct chaosimg_cipher_key *key,
 			    const u8 iv[CHAOSIMG_TWEAK], u8 *dst,
@@ -211,8 +255,13 @@ void chaosimg_encrypt_split(const struct chaosimg_cipher_key *key,
 			    size_t len);
 
 /**
- * chaosimg_decrypt_split() - decrypt @src (16 + @len bytes) to @head || @data
- * @data: may be @src + 16
+ * chaosimg_decrypt_split() - decrypt to @head || @data
+ * @key: the key
+ * @iv: the IV
+ * @head: receives the message's first block
+ * @data: receives @len bytes; may be @src + 16
+ * @src: the ciphertext, 16 + @len bytes
+ * @len: bytes of @data
  */
 void chaosimg_decrypt_split(const struct chaosimg_cipher_key *key,
 			    const u8 iv[CHAOSIMG_TWEAK],
@@ -229,6 +278,9 @@ void chaosimg_decrypt_split(const struct chaosimg_cipher_key *key,
 
 /**
  * chaosimg_frame_begin() - derive all that hangs on the IV
+ * @key: the key
+ * @image: receives it; chaosimg_frame_end() wipes it
+ * @iv: the IV
  * @len: of the whole message
  */
 void chaosimg_frame_begin(const struct chaosimg_cipher_key *key,
@@ -237,23 +289,36 @@ void chaosimg_frame_begin(const struct chaosimg_cipher_key *key,
 
 /**
  * chaosimg_frame_begin_raw() - the same with given matrices: HCTR2's frame
+ * @key: the key
+ * @image: receives what is derived
  * @lu: 14 packed matrices, all 0 for AES
  * @tweak: of any length
+ * @tweak_len: its length
  * @flip: ~0 to complement the message, or 0
+ * @len: of the whole message
  */
 void chaosimg_frame_begin_raw(const struct chaosimg_cipher_key *key,
 			      struct chaosimg_image *image,
 			      const u64 lu[CHAOSIMG_ROUNDS], const u8 *tweak,
 			      size_t tweak_len, u64 flip, size_t len);
 
-/** chaosimg_frame_end() - wipe what chaosimg_frame_begin() derived */
+/**
+ * chaosimg_frame_end() - wipe what chaosimg_frame_begin() derived
+ * @key: the key
+ * @image: what was derived
+ */
 void chaosimg_frame_end(const struct chaosimg_cipher_key *key,
 			struct chaosimg_image *image);
 
 /**
  * chaosimg_frame_encrypt() - encrypt a message between begin and end
+ * @key: the key
+ * @image: from chaosimg_frame_begin()
  * @dst_head: receives U
  * @dst: receives V (@len bytes); may be @data
+ * @head: the message's first block, M
+ * @data: the rest, N
+ * @len: bytes of @data
  */
 void chaosimg_frame_encrypt(const struct chaosimg_cipher_key *key,
 			    const struct chaosimg_image *image,
@@ -261,7 +326,16 @@ void chaosimg_frame_encrypt(const struct chaosimg_cipher_key *key,
 			    const u8 head[CHAOSIMG_BLOCK], const u8 *data,
 			    size_t len);
 
-/** chaosimg_frame_decrypt() - the inverse, from U and V to head and data */
+/**
+ * chaosimg_frame_decrypt() - the inverse
+ * @key: the key
+ * @image: from chaosimg_frame_begin()
+ * @dst_head: receives the message's first block
+ * @dst: receives the rest (@len bytes); may be @data
+ * @head: U
+ * @data: V
+ * @len: bytes of @data
+ */
 void chaosimg_frame_decrypt(const struct chaosimg_cipher_key *key,
 			    const struct chaosimg_image *image,
 			    u8 dst_head[CHAOSIMG_BLOCK], u8 *dst,
@@ -270,27 +344,52 @@ void chaosimg_frame_decrypt(const struct chaosimg_cipher_key *key,
 
 /**
  * chaosimg_hash_init() - Hash(T, X) of a message without its first block
+ * @image: from chaosimg_frame_begin()
+ * @hash: the state
  * @flip: image->flip for X = N, given as plaintext; 0 for X = V
  */
 void chaosimg_hash_init(const struct chaosimg_image *image,
 			struct chaosimg_hash *hash, u64 flip);
 
-/** chaosimg_hash_update() - the next piece of X, of any length */
+/**
+ * chaosimg_hash_update() - the next piece of X
+ * @key: the key
+ * @hash: the state
+ * @src: the piece
+ * @len: its bytes, any number
+ */
 void chaosimg_hash_update(const struct chaosimg_cipher_key *key,
 			  struct chaosimg_hash *hash, const u8 *src,
 			  size_t len);
 
-/** chaosimg_hash_final() - pad, give the hash, wipe the state */
+/**
+ * chaosimg_hash_final() - pad, give the hash, wipe the state
+ * @key: the key
+ * @hash: the state
+ * @out: receives the hash
+ */
 void chaosimg_hash_final(const struct chaosimg_cipher_key *key,
 			 struct chaosimg_hash *hash, u8 out[CHAOSIMG_BLOCK]);
 
-/** chaosimg_block_encrypt() - E */
+/**
+ * chaosimg_block_encrypt() - E (cipher.rst, section 4)
+ * @key: the key
+ * @image: from chaosimg_frame_begin()
+ * @dst: receives a block
+ * @src: a block
+ */
 void chaosimg_block_encrypt(const struct chaosimg_cipher_key *key,
 			    const struct chaosimg_image *image,
 			    u8 dst[CHAOSIMG_BLOCK],
 			    const u8 src[CHAOSIMG_BLOCK]);
 
-/** chaosimg_block_decrypt() - E^-1 */
+/**
+ * chaosimg_block_decrypt() - E^-1
+ * @key: the key
+ * @image: from chaosimg_frame_begin()
+ * @dst: receives a block
+ * @src: a block
+ */
 void chaosimg_block_decrypt(const struct chaosimg_cipher_key *key,
 			    const struct chaosimg_image *image,
 			    u8 dst[CHAOSIMG_BLOCK],
@@ -298,8 +397,12 @@ void chaosimg_block_decrypt(const struct chaosimg_cipher_key *key,
 
 /**
  * chaosimg_xctr() - turn a piece of plaintext into V, or of V into plaintext
+ * @key: the key
+ * @image: from chaosimg_frame_begin()
  * @s: S = MM ^ UU ^ L
  * @first: number of the piece's first block, from 1
+ * @dst: receives @len bytes; may be @src
+ * @src: the piece
  * @len: a multiple of 16 for every piece but the last
  */
 void chaosimg_xctr(const struct chaosimg_cipher_key *key,
