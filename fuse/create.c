@@ -93,21 +93,6 @@ static int rename_noreplace(int dirfd, const char *from, const char *to)
 	return renameat(dirfd, from, dirfd, to) ? -errno : 0;
 }
 
-static void reply_entry(fuse_req_t req, int err, struct inode *in)
-{
-	struct fuse_entry_param e;
-
-	if (!err) {
-		err = entry_fill(in, &e);
-		if (err)
-			inode_put(in, 1);
-	}
-	if (err)
-		fuse_reply_err(req, -err);
-	else if (fuse_reply_entry(req, &e) == -ENOENT)
-		inode_put(in, 1);
-}
-
 /* --- regular files -------------------------------------------------------- */
 
 static int open_new(struct making *m)
@@ -161,7 +146,6 @@ static int inode_of_file(struct chaosimg_file *f, const binding_t b,
 			 struct inode **out)
 {
 	char number[16];
-	struct stat st;
 	bool fresh;
 	int fd, err;
 
@@ -169,11 +153,7 @@ static int inode_of_file(struct chaosimg_file *f, const binding_t b,
 	fd = openat(fs.proc_fd, number, O_PATH | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &st)) {
-		close(fd);
-		return -errno;
-	}
-	err = inode_get(fd, &st, out, &fresh);
+	err = inode_get(fd, out, &fresh);
 	if (err)
 		return err;
 	err = content_check_binding(*out, b);
@@ -309,13 +289,13 @@ void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 		err = create_file(req, parent, name, mode, &in);
 		if (!err)
 			content_close(in);
-		reply_entry(req, err, in);
+		entry_reply(req, err, in);
 		return;
 	}
 	err = making_begin(&m, req, parent, name, mode);
 	if (!err)
 		err = making_end(&m, make_special(&m, rdev, &in));
-	reply_entry(req, err, in);
+	entry_reply(req, err, in);
 }
 
 static int make_symlink(struct making *m, const char *target,
@@ -347,7 +327,7 @@ void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent,
 
 	if (!err)
 		err = making_end(&m, make_symlink(&m, target, &in));
-	reply_entry(req, err, in);
+	entry_reply(req, err, in);
 }
 
 /* --- directories ---------------------------------------------------------- */
@@ -373,18 +353,13 @@ static int prepare_dir(const struct making *m, int fd,
 static int inode_of_dir(int dirfd, const struct chaosimg_place *place,
 			const uint8_t id[CHAOSIMG_ID_SIZE], struct inode **out)
 {
-	struct stat st;
 	bool fresh;
 	int fd, err;
 
 	fd = openat(dirfd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &st)) {
-		close(fd);
-		return -errno;
-	}
-	err = inode_get(fd, &st, out, &fresh);
+	err = inode_get(fd, out, &fresh);
 	if (err)
 		return err;
 	pthread_mutex_lock(&(*out)->lock);
@@ -443,7 +418,7 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 
 	if (!err)
 		err = making_end(&m, make_dir(&m, &in));
-	reply_entry(req, err, in);
+	entry_reply(req, err, in);
 }
 
 /* --- further names -------------------------------------------------------- */
@@ -486,5 +461,5 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent,
 		err = making_end(&m, make_link(&m, in));
 	if (!err)
 		inode_hold(in);
-	reply_entry(req, err, in);
+	entry_reply(req, err, in);
 }

@@ -88,18 +88,13 @@ int entry_find(struct inode *dir, const char *stored, const binding_t b,
 	       struct inode **out)
 {
 	int fd, err, tries = 3;
-	struct stat st;
 	bool fresh;
 
 	do {
 		fd = openat(dir->fd, stored, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 		if (fd < 0)
 			return -errno;
-		if (fstat(fd, &st)) {
-			close(fd);
-			return -errno;
-		}
-		err = inode_get(fd, &st, out, &fresh);
+		err = inode_get(fd, out, &fresh);
 		if (err)
 			return err;
 		err = check_found(dir, *out, b, fresh);
@@ -117,6 +112,21 @@ int entry_fill(struct inode *in, struct fuse_entry_param *e)
 	e->attr_timeout = fs.timeout;
 	e->entry_timeout = fs.timeout;
 	return inode_stat(in, &e->attr);
+}
+
+void entry_reply(fuse_req_t req, int err, struct inode *in)
+{
+	struct fuse_entry_param e;
+
+	if (!err) {
+		err = entry_fill(in, &e);
+		if (err)
+			inode_put(in, 1);
+	}
+	if (err)
+		fuse_reply_err(req, -err);
+	else if (fuse_reply_entry(req, &e) == -ENOENT)
+		inode_put(in, 1);
 }
 
 int entry_temporary(char name[CHAOSIMG_NAME_MAX + 1])

@@ -188,7 +188,7 @@ void inodes_end(void);
  * @fd: O_PATH descriptor, owned by this function also on failure
  * @fresh: set if the inode was not there before
  */
-int inode_get(int fd, const struct stat *st, struct inode **out, bool *fresh);
+int inode_get(int fd, struct inode **out, bool *fresh);
 
 /** inode_hold() - one more reference */
 void inode_hold(struct inode *in);
@@ -294,6 +294,12 @@ int entry_find(struct inode *dir, const char *stored, const binding_t b,
 
 /** entry_fill() - what the kernel is told of a look-up; takes no reference */
 int entry_fill(struct inode *in, struct fuse_entry_param *e);
+
+/**
+ * entry_reply() - tell it, and hand over the reference
+ * @err: what finding or making it returned; @in counts only if that is 0
+ */
+void entry_reply(fuse_req_t req, int err, struct inode *in);
 
 /** entry_temporary() - a random name that no entry has */
 int entry_temporary(char name[CHAOSIMG_NAME_MAX + 1]);

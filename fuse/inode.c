@@ -160,17 +160,22 @@ void inodes_end(void)
 	table.buckets = 0;
 }
 
-int inode_get(int fd, const struct stat *st, struct inode **out, bool *fresh)
+int inode_get(int fd, struct inode **out, bool *fresh)
 {
 	struct inode *made = calloc(1, sizeof(*made)), *in;
+	struct stat st;
+	int err = made ? 0 : -ENOMEM;
 
-	if (!made) {
+	if (!err && fstat(fd, &st))
+		err = -errno;
+	if (err) {
 		close(fd);
-		return -ENOMEM;
+		free(made);
+		return err;
 	}
-	inode_setup(made, fd, st);
+	inode_setup(made, fd, &st);
 	pthread_mutex_lock(&table.lock);
-	in = table_find(st);
+	in = table_find(&st);
 	*fresh = !in;
 	if (in) {
 		in->refs++;

@@ -18,7 +18,6 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct chaosimg_stored_name sn;
 	struct inode *dir = inode_of(parent), *in = NULL;
-	struct fuse_entry_param e;
 	int err;
 
 	err = entry_resolve(dir, name, &sn);
@@ -28,15 +27,7 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		reply_none(req);
 		return;
 	}
-	if (!err) {
-		err = entry_fill(in, &e);
-		if (err)
-			inode_put(in, 1);
-	}
-	if (err)
-		fuse_reply_err(req, -err);
-	else if (fuse_reply_entry(req, &e) == -ENOENT)
-		inode_put(in, 1);
+	entry_reply(req, err, in);
 }
 
 void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)
