@@ -34,23 +34,6 @@ static int make_seekable(const char *name, int *in)
 	return DONE;
 }
 
-static int to_file(const struct image_args *args, int in)
-{
-	struct output o;
-	int status;
-
-	/* It holds a patient's image in the clear: for its owner only. */
-	status = output_open(&o, args->out, 0600, args->replace);
-	if (status)
-		return status;
-	status = image_run(args, chaosimg_image_decrypt, in, o.fd, args->out);
-	if (status)
-		output_discard(&o);
-	else
-		status = output_commit(&o);
-	return status;
-}
-
 static int run(const struct tool_command *cmd, int argc, char **argv)
 {
 	struct image_args args = { .cmd = cmd, .verb = "decrypting" };
@@ -67,7 +50,8 @@ static int run(const struct tool_command *cmd, int argc, char **argv)
 		status = image_run(&args, chaosimg_image_decrypt, in,
 				   STDOUT_FILENO, "standard output");
 	else if (!status)
-		status = to_file(&args, in);
+		/* A patient's image in the clear: for its owner only. */
+		status = image_to_file(&args, chaosimg_image_decrypt, in, 0600);
 	close(in);
 	return status;
 }

@@ -25,22 +25,6 @@ static int to_standard_output(const struct image_args *args, int in)
 	return status;
 }
 
-static int to_file(const struct image_args *args, int in)
-{
-	struct output o;
-	int status;
-
-	status = output_open(&o, args->out, 0666, args->replace);
-	if (status)
-		return status;
-	status = image_run(args, chaosimg_image_encrypt, in, o.fd, args->out);
-	if (status)
-		output_discard(&o);
-	else
-		status = output_commit(&o);
-	return status;
-}
-
 static int run(const struct tool_command *cmd, int argc, char **argv)
 {
 	struct image_args args = { .cmd = cmd, .fresh = true,
@@ -55,7 +39,7 @@ static int run(const struct tool_command *cmd, int argc, char **argv)
 	if (is_standard(args.out))
 		status = to_standard_output(&args, in);
 	else
-		status = to_file(&args, in);
+		status = image_to_file(&args, chaosimg_image_encrypt, in, 0666);
 	close(in);
 	return status;
 }

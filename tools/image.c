@@ -73,3 +73,20 @@ int image_run(const struct image_args *args, image_fn *fn, int in, int out,
 	chaosimg_credential_free(cred);
 	return err ? explain(args, err, in, out_name) : DONE;
 }
+
+int image_to_file(const struct image_args *args, image_fn *fn, int in,
+		  mode_t mode)
+{
+	struct output o;
+	int status;
+
+	status = output_open(&o, args->out, mode, args->replace);
+	if (status)
+		return status;
+	status = image_run(args, fn, in, o.fd, args->out);
+	if (status)
+		output_discard(&o);
+	else
+		status = output_commit(&o);
+	return status;
+}

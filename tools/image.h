@@ -39,4 +39,11 @@ int image_options(struct image_args *args, int argc, char **argv);
 int image_run(const struct image_args *args, image_fn *fn, int in, int out,
 	      const char *out_name);
 
+/**
+ * image_to_file() - the same to OUT, which appears complete or not at all
+ * @mode: of a new file, before the umask
+ */
+int image_to_file(const struct image_args *args, image_fn *fn, int in,
+		  mode_t mode);
+
 #endif
