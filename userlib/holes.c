@@ -107,16 +107,6 @@ int holes_remove(struct holes *h, uint64_t start, uint64_t count)
 	return 0;
 }
 
-int holes_copy(struct holes *dst, const struct holes *src)
-{
-	if (reserve(dst, src->count))
-		return -ENOMEM;
-	if (src->count)
-		memcpy(dst->hole, src->hole, src->count * sizeof(*src->hole));
-	dst->count = src->count;
-	return 0;
-}
-
 const struct hole *holes_next(const struct holes *h, uint64_t k)
 {
 	size_t i = find(h, k);

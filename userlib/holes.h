@@ -29,9 +29,6 @@ int holes_add(struct holes *h, uint64_t start, uint64_t count);
 /** holes_remove() - they are no longer a hole; -ENOMEM, then nothing changed */
 int holes_remove(struct holes *h, uint64_t start, uint64_t count);
 
-/** holes_copy() - make @dst equal to @src; -ENOMEM */
-int holes_copy(struct holes *dst, const struct holes *src);
-
 /** holes_next() - the first hole that ends after chunk @k, or NULL */
 const struct hole *holes_next(const struct holes *h, uint64_t k);
 
