@@ -3,9 +3,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "bytes.h"
 #include "error.h"
+#include "file.h"
 #include "image_envelope.h"
 
 enum {
@@ -15,36 +16,6 @@ enum {
 };
 
 static const char magic[MAGIC_SIZE] = "chaosimg image\n";
-
-static void put_le32(uint8_t *p, uint32_t v)
-{
-	int i;
-
-	for (i = 0; i < 4; i++)
-		p[i] = (uint8_t)(v >> 8 * i);
-}
-
-static uint32_t get_le32(const uint8_t *p)
-{
-	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
-	       (uint32_t)p[3] << 24;
-}
-
-static int write_at_0(int fd, const char *where, const uint8_t *buf)
-{
-	size_t done = 0;
-
-	while (done < ENVELOPE_SIZE) {
-		ssize_t n = pwrite(fd, buf + done, ENVELOPE_SIZE - done,
-				   (off_t)done);
-
-		if (n < 0 && errno != EINTR)
-			return fail_errno("%s", where);
-		if (n > 0)
-			done += (size_t)n;
-	}
-	return 0;
-}
 
 int envelope_write(int fd, const char *where, struct config *cfg,
 		   const struct keyring *ring)
@@ -61,7 +32,11 @@ int envelope_write(int fd, const char *where, struct config *cfg,
 		memcpy(buf, magic, MAGIC_SIZE);
 		put_le32(buf + MAGIC_SIZE, (uint32_t)len);
 		memcpy(buf + TEXT_AT, text, len);
-		ret = write_at_0(fd, where, buf);
+		ret = write_full(fd, buf, ENVELOPE_SIZE, 0);
+		if (ret) {
+			errno = -ret;
+			ret = fail_errno("%s", where);
+		}
 	} else {
 		ret = fail(EFBIG, "%s: the configuration is too long", where);
 	}
@@ -71,19 +46,15 @@ int envelope_write(int fd, const char *where, struct config *cfg,
 
 static int read_at_0(int fd, const char *where, uint8_t *buf)
 {
-	size_t done = 0;
-	ssize_t n = 1;
+	ssize_t n = read_full(fd, buf, ENVELOPE_SIZE, 0);
 
-	while (done < ENVELOPE_SIZE && n) {
-		n = pread(fd, buf + done, ENVELOPE_SIZE - done, (off_t)done);
-		if (n < 0 && errno != EINTR)
-			return fail_errno("%s", where);
-		if (n > 0)
-			done += (size_t)n;
+	if (n < 0) {
+		errno = (int)-n;
+		return fail_errno("%s", where);
 	}
-	if (done < MAGIC_SIZE || memcmp(buf, magic, MAGIC_SIZE))
+	if (n < MAGIC_SIZE || memcmp(buf, magic, MAGIC_SIZE))
 		return fail(EBADMSG, "%s: not a chaosimg image", where);
-	if (done < ENVELOPE_SIZE)
+	if (n < ENVELOPE_SIZE)
 		return fail(EBADMSG, "%s: damaged: cut short", where);
 	return 0;
 }
