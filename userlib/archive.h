@@ -25,6 +25,7 @@ struct keyset {
 	uint8_t key[KEY_COUNT][CHAOSIMG_KEY_SIZE];
 };
 
+struct config;		/* config.h: what chaosimg.json says */
 struct keyring;		/* keyring.c: archive key and keysets */
 struct name_keys;	/* names.c */
 
@@ -53,6 +54,24 @@ struct chaosimg_archive {
 int archive_new(const uint8_t id[CHAOSIMG_ID_SIZE],
 		const uint8_t key[CHAOSIMG_KEY_SIZE], uint32_t chunk_size,
 		struct chaosimg_archive **out);
+
+/**
+ * archive_first_key() - the same around a fresh key, in the first key slot
+ * @cfg: has no slot yet
+ * Return: 0; -ENOMEM; -EIO.
+ */
+int archive_first_key(struct config *cfg, const struct chaosimg_credential *cred,
+		      struct chaosimg_archive **out);
+
+/**
+ * archive_unlock() - the same around the key that a credential opens
+ * @where: whose configuration it is, for the error text
+ * Return: 0; -EKEYREJECTED if no slot opens; -EBADMSG if the configuration's
+ * MAC is wrong; -ENOMEM.
+ */
+int archive_unlock(const struct config *cfg, const char *where,
+		   const struct chaosimg_credential *cred,
+		   struct chaosimg_archive **out);
 
 /**
  * keyring_subkey() - HKDF-Expand(archive key, label) (RFC 5869, SHA-256)

@@ -171,8 +171,8 @@ static void remove_made(struct making *m)
 		rmdir(m->path);
 }
 
-/* The archive object around a fresh archive key, and the first key slot. */
-static int make_keys(struct making *m, const struct chaosimg_credential *cred)
+int archive_first_key(struct config *cfg, const struct chaosimg_credential *cred,
+		      struct chaosimg_archive **out)
 {
 	uint8_t *key = secret_alloc(CHAOSIMG_KEY_SIZE);
 	int ret;
@@ -181,11 +181,11 @@ static int make_keys(struct making *m, const struct chaosimg_credential *cred)
 		return -ENOMEM;
 	ret = random_bytes(key, CHAOSIMG_KEY_SIZE);
 	if (!ret)
-		ret = archive_new(m->cfg->id, key, m->cfg->chunk_size, &m->a);
+		ret = slot_create(&cfg->slot[0], 0, cfg->id, cred, key);
 	if (!ret)
-		ret = slot_create(&m->cfg->slot[0], 0, m->cfg->id, cred, key);
-	m->cfg->slots = 1;
-	m->cfg->next_slot = 1;
+		ret = archive_new(cfg->id, key, cfg->chunk_size, out);
+	cfg->slots = 1;
+	cfg->next_slot = 1;
 	secret_free(key);
 	return ret;
 }
@@ -201,7 +201,7 @@ int chaosimg_archive_create(const char *path,
 			 &m.cfg);
 	if (ret)
 		return ret;
-	ret = make_keys(&m, cred);
+	ret = archive_first_key(m.cfg, cred, &m.a);
 	if (!ret) {
 		ret = make_all(&m);
 		if (ret)

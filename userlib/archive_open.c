@@ -11,23 +11,22 @@
 #include "error.h"
 #include "keyring.h"
 
-/* The archive object around the key that the credential opens. */
-static int unlock(const struct config *cfg, const char *path,
-		  const struct chaosimg_credential *cred,
-		  struct chaosimg_archive **out)
+int archive_unlock(const struct config *cfg, const char *where,
+		   const struct chaosimg_credential *cred,
+		   struct chaosimg_archive **out)
 {
 	uint8_t *key = secret_alloc(CHAOSIMG_KEY_SIZE);
 	int ret;
 
 	if (!key)
 		return -ENOMEM;
-	ret = slot_open_any(cfg->slot, cfg->slots, cfg->id, cred, path, key);
+	ret = slot_open_any(cfg->slot, cfg->slots, cfg->id, cred, where, key);
 	if (!ret)
 		ret = archive_new(cfg->id, key, cfg->chunk_size, out);
 	secret_free(key);
 	if (ret)
 		return ret;
-	ret = config_verify(cfg, (*out)->ring, path);
+	ret = config_verify(cfg, (*out)->ring, where);
 	if (ret) {
 		chaosimg_archive_close(*out);
 		*out = NULL;
@@ -82,7 +81,7 @@ static int open_locked(int fd, int lock_fd, const char *path,
 	ret = config_load(fd, path, &cfg);
 	if (ret)
 		return ret;
-	ret = unlock(cfg, path, cred, &a);
+	ret = archive_unlock(cfg, path, cred, &a);
 	if (!ret) {
 		a->fd = fd;
 		a->lock_fd = lock_fd;

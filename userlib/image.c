@@ -139,22 +139,9 @@ static int add_keyset(struct chaosimg_archive *a, struct config *cfg)
 static int make_keys(struct config *cfg, const struct chaosimg_credential *cred,
 		     struct chaosimg_archive **a)
 {
-	uint8_t *key = secret_alloc(CHAOSIMG_KEY_SIZE);
-	int ret;
+	int ret = archive_first_key(cfg, cred, a);
 
-	if (!key)
-		return -ENOMEM;
-	ret = random_bytes(key, CHAOSIMG_KEY_SIZE);
-	if (!ret)
-		ret = slot_create(&cfg->slot[0], 0, cfg->id, cred, key);
-	cfg->slots = 1;
-	cfg->next_slot = 1;
-	if (!ret)
-		ret = archive_new(cfg->id, key, cfg->chunk_size, a);
-	if (!ret)
-		ret = add_keyset(*a, cfg);
-	secret_free(key);
-	return ret;
+	return ret ? ret : add_keyset(*a, cfg);
 }
 
 static int check_output(int out, const char *where)
@@ -261,17 +248,8 @@ static int open_keys(const struct config *cfg,
 		     const struct chaosimg_credential *cred, const char *where,
 		     struct chaosimg_archive **a)
 {
-	uint8_t *key = secret_alloc(CHAOSIMG_KEY_SIZE);
-	int ret;
+	int ret = archive_unlock(cfg, where, cred, a);
 
-	if (!key)
-		return -ENOMEM;
-	ret = slot_open_any(cfg->slot, cfg->slots, cfg->id, cred, where, key);
-	if (!ret)
-		ret = archive_new(cfg->id, key, cfg->chunk_size, a);
-	secret_free(key);
-	if (!ret)
-		ret = config_verify(cfg, (*a)->ring, where);
 	if (!ret)
 		ret = keyset_unwrap((*a)->ring, cfg->id, cfg->keyset[0],
 				    cfg->keyset_created, cfg->keyset_wrapped,
