@@ -46,11 +46,20 @@ typedef uint8_t binding_t[CHAOSIMG_BINDING_SIZE];
 
 /**
  * struct inode - an object that the kernel knows, or that is being worked on
+ * @next: in the same bucket of the table
  * @refs: the kernel's lookups and our own uses; the table's lock
- * @stale: not found any more by its device and inode number; the table's lock
+ * @dev: of the stored object
+ * @ino: of the stored object
+ * @generation: counts inodes, since one may get the address of an older one
+ * @type: as in st_mode
  * @fd: O_PATH descriptor of the stored object, so its number cannot be reused
+ * @stale: not found any more by its device and inode number; the table's lock
  * @lock: protects all that follows, except @entries; held while the contents
  *	are opened and closed, never while they are read or written
+ * @handles: open handles
+ * @mtime_known: @mtime is set
+ * @binding_count: how many of @bindings there are
+ * @id_known: @id and @place are set
  *
  * Regular files:
  * @file: the contents while @handles > 0
@@ -102,9 +111,16 @@ struct inode {
 
 /**
  * struct mounted - the one archive that this process serves
+ * @archive: the archive
  * @real: its real path, to shorten the paths of stored files
+ * @data_fd: the encrypted tree's root
  * @proc_fd: /proc/self/fd, to reopen O_PATH descriptors
+ * @readonly: nothing may be changed
+ * @writeback: the kernel gathers writes
+ * @root: the process runs as root
  * @timeout: how long the kernel may keep names and attributes, in seconds
+ * @chunk_size: plaintext bytes in a chunk
+ * @top: the inode of the mount's root
  * @long_names: held while entries with companions come and go
  */
 struct mounted {
@@ -136,6 +152,9 @@ void log_line(int priority, const char *fmt, ...)
 /**
  * log_cause() - one line about a stored object
  * @fd: the object; or, if @name is given, the directory it stands in
+ * @name: a stored name, or NULL
+ * @cause: what is wrong, in one line
+ *
  * The name is the stored one: what it stands for is a patient's, and does not
  * belong into a log. Repeated lines are left out for some seconds.
  */
@@ -144,6 +163,8 @@ void log_cause(int fd, const char *name, const char *cause);
 /**
  * log_damage() - say which stored object is damaged, with chaosimg_errmsg()
  * @err: the library's negative error; those that are not damage are ignored
+ * @fd: as for log_cause()
+ * @name: as for log_cause()
  * Return: @err.
  */
 int log_damage(int err, int fd, const char *name);
@@ -165,6 +186,7 @@ int mountpoint_check(const char *archive, const char *mountpoint);
 
 /**
  * thread_buffer() - this thread's own buffer, at least @size bytes
+ * @size: bytes wanted
  * Return: NULL without memory. It stays valid until the thread's next call.
  */
 void *thread_buffer(size_t size);
@@ -186,6 +208,7 @@ void inodes_end(void);
 /**
  * inode_get() - find or make the inode of a stored object, and take a reference
  * @fd: O_PATH descriptor, owned by this function also on failure
+ * @out: receives the inode
  * @fresh: set if the inode was not there before
  */
 int inode_get(int fd, struct inode **out, bool *fresh);
@@ -226,6 +249,7 @@ static inline bool inode_is_reg(const struct inode *in)
 
 /**
  * content_open() - open a regular file's contents, or use those that are open
+ * @in: the file
  * @write: they will be changed
  * Return: 0; -ESTALE if the length is not what the kernel was told; -EIO.
  */
@@ -254,6 +278,8 @@ int content_set_times(struct inode *in, const struct timespec tv[2]);
 
 /**
  * content_check_binding() - may the file stand under this name too?
+ * @in: the file
+ * @b: the name's binding
  * Return: 0; -EIO; -ESTALE if the name that led here first is the wrong one:
  * the inode is retired, look up again.
  */
@@ -264,9 +290,13 @@ int content_bind(struct inode *in, const binding_t b);
 
 /**
  * content_unbind() - a name is gone, or was not made after all
- * @dir: where it was; @other: another directory that changed with it. Both
- *	NULL if it was not made. They are synced first if the file is durable: else a
- *	power cut could bring back a name that the file's header no longer allows.
+ * @in: the file
+ * @b: the name's binding
+ * @dir: where it was; NULL if it was not made
+ * @other: another directory that changed with it, or NULL
+ *
+ * The directories are synced first if the file is durable: else a power cut
+ * could bring back a name that the file's header no longer allows.
  */
 void content_unbind(struct inode *in, const binding_t b,
 		    const struct inode *dir, const struct inode *other);
@@ -297,7 +327,9 @@ int entry_fill(struct inode *in, struct fuse_entry_param *e);
 
 /**
  * entry_reply() - tell it, and hand over the reference
+ * @req: the request
  * @err: what finding or making it returned; @in counts only if that is 0
+ * @in: the inode
  */
 void entry_reply(fuse_req_t req, int err, struct inode *in);
 
@@ -305,8 +337,9 @@ void entry_reply(fuse_req_t req, int err, struct inode *in);
 int entry_temporary(char name[CHAOSIMG_NAME_MAX + 1]);
 
 /**
- * entry_lock() - before an entry is added to @dir: it cannot be removed
- * meanwhile. -ENOENT if it has been. entry_unlock() after it.
+ * entry_lock() - before an entry is added: keep the directory from removal
+ * @dir: the directory; entry_unlock() it afterwards
+ * Return: 0, or -ENOENT if it has been removed.
  */
 int entry_lock(struct inode *dir);
 void entry_unlock(struct inode *dir);
@@ -321,7 +354,10 @@ int dir_empty(struct inode *dir);
 
 /**
  * dir_discard() - remove an empty directory that stands under a stored name
+ * @parent: the directory that it stands in
+ * @stored: its name there
  * @dir: locked exclusively
+ *
  * It disappears at once; a crash leaves at most a temporary entry.
  */
 int dir_discard(struct inode *parent, const char *stored, struct inode *dir);

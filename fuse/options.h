@@ -7,7 +7,18 @@
 
 /**
  * struct options - what was asked for
+ * @archive: ARCHIVE as given
+ * @mountpoint: MOUNTPOINT as given
+ * @keyfile: or NULL
+ * @passfile: or NULL
+ * @cipher: or NULL for the best
  * @mount: options for libfuse and the kernel, joined with commas; or NULL
+ * @threads: requests at a time
+ * @foreground: -f
+ * @readonly: ro
+ * @no_writeback: no_writeback
+ * @help: --help
+ * @version: --version
  */
 struct options {
 	char *archive;
@@ -26,6 +37,9 @@ struct options {
 
 /**
  * options_parse() - read the command line
+ * @argc: as for main()
+ * @argv: as for main()
+ * @o: filled in; for options_free()
  * Return: 0; -1 for wrong usage, which has been said on stderr.
  */
 int options_parse(int argc, char **argv, struct options *o);

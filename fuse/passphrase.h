@@ -10,6 +10,8 @@ bool passphrase_possible(void);
 
 /**
  * passphrase_ask() - on the terminal that controls this process
+ * @prompt: what to show
+ * @out: receives the credential
  * Return: 0; -ENOTTY without a terminal; what
  * chaosimg_credential_passphrase() says.
  */

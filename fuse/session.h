@@ -7,8 +7,10 @@
 
 /**
  * session_run() - mount, serve until the end, unmount
+ * @o: the command line
  * @mountpoint: its real path
  * @ready: called once when the mount answers
+ *
  * fs has been set up. Return: 0, or -1 and it has been said why.
  */
 int session_run(const struct options *o, const char *mountpoint,

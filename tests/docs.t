@@ -19,8 +19,8 @@ FOLDERS = ("cipher", "fuse", "kmod", "tests", "tools", "userlib",
            "Documentation", "LICENSES")
 BOTH = "GPL-2.0-only OR BSD-2-Clause"
 LINES_MAX = 900
-HEADERS = sorted(["userlib/chaosimg.h", *glob.glob("cipher/*.h"),
-                  *glob.glob("kmod/*.h")])
+HEADERS = sorted(h for folder in ("cipher", "fuse", "kmod", "tools", "userlib")
+                 for h in glob.glob(folder + "/*.h"))
 
 
 def read(path):

@@ -10,9 +10,15 @@
 
 /**
  * struct image_args - one image to encrypt or decrypt
+ * @cmd: the subcommand
+ * @verb: as "encrypting"
+ * @in: IN
  * @in_name: @in, or what messages call standard input
+ * @out: OUT
+ * @credential: what the options say
  * @fresh: a passphrase is being chosen
  * @in_pieces: what is written before an error stays written
+ * @replace: OUT may exist
  */
 struct image_args {
 	const struct tool_command *cmd;
@@ -34,6 +40,10 @@ int image_options(struct image_args *args, int argc, char **argv);
 
 /**
  * image_run() - get the credential and let the library do the work
+ * @args: the command line
+ * @fn: the library's function
+ * @in: to read from
+ * @out: to write to
  * @out_name: what messages call @out
  */
 int image_run(const struct image_args *args, image_fn *fn, int in, int out,
@@ -41,6 +51,9 @@ int image_run(const struct image_args *args, image_fn *fn, int in, int out,
 
 /**
  * image_to_file() - the same to OUT, which appears complete or not at all
+ * @args: the command line
+ * @fn: the library's function
+ * @in: to read from
  * @mode: of a new file, before the umask
  */
 int image_to_file(const struct image_args *args, image_fn *fn, int in,

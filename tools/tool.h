@@ -44,8 +44,11 @@ enum {
 
 /**
  * struct tool_option - one row serves both getopt_long() and --help
+ * @id: an OPT_ value
  * @letter: its short form, or 0
+ * @name: its long form, without dashes
  * @arg: what --help calls the argument; NULL if it takes none
+ * @help: one line for --help
  */
 struct tool_option {
 	int id;
@@ -66,8 +69,12 @@ struct tool_option {
 
 /**
  * struct tool_command - a subcommand
+ * @name: as on the command line
+ * @summary: one line for --help
  * @usage: its forms, each a line without "chaosimg"
  * @about: some lines for --help
+ * @options: ends with OPT_END
+ * @run: does it; returns an exit status
  */
 struct tool_command {
 	const char *name;
@@ -83,6 +90,9 @@ extern const struct tool_command cmd_init, cmd_keyfile, cmd_key, cmd_info,
 
 /**
  * next_option() - getopt_long() over a command's table
+ * @cmd: the subcommand
+ * @argc: as for main(), from the subcommand on
+ * @argv: as for main(), from the subcommand on
  * Return: an OPT_ value with its argument in optarg; OPT_END when only
  * operands are left. Handles --help and --version and wrong options itself:
  * then it does not return.
@@ -91,6 +101,10 @@ int next_option(const struct tool_command *cmd, int argc, char **argv);
 
 /**
  * set_once() - store an option's argument, which may be given only once
+ * @cmd: the subcommand
+ * @option: its name, for the message
+ * @value: receives optarg
+ *
  * Ends the program with MISUSED if it was given before.
  */
 void set_once(const struct tool_command *cmd, const char *option,
@@ -109,6 +123,7 @@ int failed_errno(const char *what);
 
 /**
  * failed_library() - the library's line, with the object's name if it lacks it
+ * @what: the object
  * @err: what the library returned, in case it left no line
  * Return: FAILED
  */
@@ -116,6 +131,9 @@ int failed_library(const char *what, int err);
 
 /**
  * failed_library_fd() - the same for an open file
+ * @what: the object
+ * @fd: what the library calls it by
+ * @err: what the library returned
  * @so: what follows from it, at the end
  */
 int failed_library_fd(const char *what, int fd, int err, const char *so);
@@ -158,8 +176,11 @@ struct credential_args {
 
 /**
  * credential_get() - from a key file, a passphrase file, or the terminal
+ * @cmd: the subcommand
+ * @args: what the options say
  * @object: what it opens, for the prompt
  * @fresh: a passphrase that is being chosen: asked for twice
+ * @out: receives it
  * Return: DONE, FAILED or MISUSED
  */
 int credential_get(const struct tool_command *cmd,
@@ -171,12 +192,17 @@ int credential_get(const struct tool_command *cmd,
 
 /**
  * prompt_secret() - ask for a line on the terminal, without echo
+ * @question: what to show
+ * @answer: receives the line, NUL-terminated; use locked memory
  * Return: its length; -ENXIO if there is no terminal; -errno.
  */
 ssize_t prompt_secret(const char *question, char answer[PROMPT_SIZE]);
 
 /**
  * hex_to_bytes() - exactly 2 * @len hexadecimal digits, without secret branches
+ * @hex: the digits, NUL-terminated
+ * @out: receives @len bytes
+ * @len: bytes wanted
  * Return: true if that is what @hex is
  */
 bool hex_to_bytes(const char *hex, uint8_t *out, size_t len);
@@ -188,6 +214,11 @@ void bytes_to_hex(const uint8_t *in, size_t len, char *out);
 
 /**
  * struct output - a file that appears complete, or not at all
+ * @path: as given
+ * @base: its last part
+ * @dirfd: the directory it is in
+ * @fd: the file
+ * @replace: it may replace an existing file
  * @temp: its name until then; empty while it has none
  */
 struct output {
@@ -201,6 +232,9 @@ struct output {
 
 /**
  * output_open() - begin a file
+ * @o: filled in
+ * @path: where it shall appear
+ * @mode: before the umask
  * @replace: an existing regular file may be replaced in the end
  */
 int output_open(struct output *o, const char *path, mode_t mode, bool replace);
@@ -223,13 +257,15 @@ int copy_all(int from, const char *from_name, int to, const char *to_name);
 /** is_standard() - "-" ? */
 bool is_standard(const char *path);
 
-/* --- archives (lookup.c, report*.c, uid.c) -------------------------------------------- */
+/* --- archives (lookup.c, report*.c, uid.c) --------------------------------- */
 
 enum found_type { FOUND_FILE, FOUND_DIRECTORY, FOUND_SYMLINK };
 
 /**
  * struct found - a file in an archive
+ * @type: what it is
  * @fd: open for reading; -1 for a symbolic link
+ * @binding: of its name
  * @plain: its path as a mount shows it
  * @stored: its path below the archive's directory
  */
@@ -243,8 +279,11 @@ struct found {
 
 /**
  * lookup() - find a file by its plain or its stored path
+ * @a: the archive
+ * @archive: its path, for messages
  * @path: as a mount shows it, or as it stands below @archive ("data/..");
  *	if both exist, the former
+ * @out: receives it
  */
 int lookup(struct chaosimg_archive *a, const char *archive, const char *path,
 	   struct found *out);

@@ -32,7 +32,14 @@ struct name_keys;	/* names.c */
 /**
  * struct chaosimg_archive - an opened archive
  * @fd: ARCHIVE itself, -1 for the archive behind a single image
+ * @data_fd: the encrypted tree's root, or -1
  * @lock_fd: holds the writer's lock, or -1
+ * @flags: CHAOSIMG_ARCHIVE_*
+ * @id: the archive's id
+ * @chunk_size: plaintext bytes in a chunk
+ * @ring: archive key and keysets
+ * @names: keys for names, links and attributes
+ * @inner: the inner cipher's implementation
  */
 struct chaosimg_archive {
 	int fd;
@@ -48,7 +55,11 @@ struct chaosimg_archive {
 
 /**
  * archive_new() - an archive object around an archive key, without a directory
+ * @id: the archive's id
  * @key: the archive key; copied to locked memory
+ * @chunk_size: plaintext bytes in a chunk
+ * @out: receives it, for chaosimg_archive_close()
+ *
  * The descriptors are -1, the keyring is empty, the names' keys are derived.
  */
 int archive_new(const uint8_t id[CHAOSIMG_ID_SIZE],
@@ -58,6 +69,8 @@ int archive_new(const uint8_t id[CHAOSIMG_ID_SIZE],
 /**
  * archive_first_key() - the same around a fresh key, in the first key slot
  * @cfg: has no slot yet
+ * @cred: what will open the slot
+ * @out: receives it, for chaosimg_archive_close()
  * Return: 0; -ENOMEM; -EIO.
  */
 int archive_first_key(struct config *cfg, const struct chaosimg_credential *cred,
@@ -65,7 +78,10 @@ int archive_first_key(struct config *cfg, const struct chaosimg_credential *cred
 
 /**
  * archive_unlock() - the same around the key that a credential opens
+ * @cfg: has the slots
  * @where: whose configuration it is, for the error text
+ * @cred: tried on the slots of its type
+ * @out: receives it, for chaosimg_archive_close()
  * Return: 0; -EKEYREJECTED if no slot opens; -EBADMSG if the configuration's
  * MAC is wrong; -ENOMEM.
  */
@@ -75,7 +91,10 @@ int archive_unlock(const struct config *cfg, const char *where,
 
 /**
  * keyring_subkey() - HKDF-Expand(archive key, label) (RFC 5869, SHA-256)
+ * @ring: holds the archive key
  * @label: which key, as "chaosimg name key v1"
+ * @out: receives @len bytes; use locked memory
+ * @len: bytes wanted, at most 8160
  */
 int keyring_subkey(const struct keyring *ring, const char *label, uint8_t *out,
 		   size_t len);
@@ -100,6 +119,9 @@ void names_free(struct chaosimg_archive *a);
  * hkdf_expand() - HKDF-Expand with SHA-256 (RFC 5869, 2.3)
  * @key: a uniformly random key of CHAOSIMG_KEY_SIZE bytes
  * @info: label and context, @info_len bytes
+ * @info_len: its length
+ * @out: receives @len bytes
+ * @len: bytes wanted, at most 8160
  * Return: 0 or -ENOMEM.
  */
 int hkdf_expand(const uint8_t key[CHAOSIMG_KEY_SIZE], const void *info,
@@ -110,6 +132,8 @@ int random_bytes(void *out, size_t len);
 
 /**
  * secret_alloc() - zeroed memory that is locked and left out of core dumps
+ * @len: bytes wanted
+ *
  * Never falls back to ordinary memory. Return: NULL if there is none left.
  */
 void *secret_alloc(size_t len);

@@ -12,6 +12,8 @@
 
 /**
  * archive_lock_writer() - become the one writer of an archive
+ * @dirfd: the archive's directory
+ * @path: what to call it in an error
  * @create: make the file if it is missing
  * Return: a descriptor that holds the lock; -EBUSY; -ENOENT without an error
  * text if the file is missing; the system's error.
@@ -20,6 +22,8 @@ int archive_lock_writer(int dirfd, const char *path, bool create);
 
 /**
  * archive_lock_config() - wait to be the one that changes the configuration
+ * @dirfd: the archive's directory
+ * @path: what to call it in an error
  * Return: a descriptor that holds the lock, or the system's error.
  */
 int archive_lock_config(int dirfd, const char *path);

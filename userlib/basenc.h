@@ -20,7 +20,9 @@ void base32hex_encode(const void *in, size_t len, char *out);
 
 /**
  * base32hex_decode() - back again
+ * @text: need not end in a NUL
  * @len: characters in @text
+ * @out: receives the bytes
  * @max: room in @out
  * Return: bytes decoded; -1 if @text is not what base32hex_encode() makes, or
  * too long.

@@ -29,10 +29,18 @@ enum config_kind {
 
 /**
  * struct config - what the text says
- * @slot: in the order of their ids
+ * @kind: an archive's or an image's
+ * @id: of the archive or image
+ * @created: seconds since 1970
+ * @chunk_size: plaintext bytes in a chunk
  * @next_slot: the id that the next new slot gets
+ * @slots: how many of @slot are in use
+ * @slot: in the order of their ids
+ * @keysets: how many of @keyset are in use
  * @keyset: ids, the newest last; an image has just one
- * @keyset_created, @keyset_wrapped: an image's keyset, which has no file
+ * @keyset_created: of an image's keyset, which has no file
+ * @keyset_wrapped: an image's keyset
+ *
  * @mac: under a key that is derived from the archive key
  */
 struct config {
@@ -52,13 +60,18 @@ struct config {
 
 /**
  * config_new() - an empty configuration with a fresh id, for free()
+ * @kind: an archive's or an image's
  * @chunk_size: 0 for the default
+ * @out: receives it
  * Return: 0; -EINVAL for a bad chunk size; -ENOMEM; -EIO.
  */
 int config_new(enum config_kind kind, uint32_t chunk_size, struct config **out);
 
 /**
  * config_check() - is this a text of ours, of a version we know, undamaged?
+ * @text: what was read
+ * @len: its length
+ * @where: where it was found, for the error text
  * @format: what "format" must be
  * @what: what to call it in an error text
  * @version: the newest version known
@@ -83,7 +96,9 @@ int config_verify(const struct config *cfg, const struct keyring *ring,
 
 /**
  * config_load() - read an archive's configuration
+ * @dirfd: the archive's directory
  * @path: the archive's, for the error text
+ * @out: receives it, for free()
  * Return: as config_check(); the system's error.
  */
 int config_load(int dirfd, const char *path, struct config **out);

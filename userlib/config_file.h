@@ -16,9 +16,11 @@ enum {
 
 /**
  * config_file_read() - read a whole text file
- * @dirfd, @name: where it is
+ * @dirfd: the directory it is in
+ * @name: its name there
  * @where: what to call it in an error
  * @text: receives the text, with a NUL after it; free() it
+ * @len: receives its length
  * Return: 0; -ENOENT without an error text; -EBADMSG if it is no regular file
  * or too large; the system's error.
  */
@@ -26,9 +28,15 @@ int config_file_read(int dirfd, const char *name, const char *where,
 		     char **text, size_t *len);
 
 /**
- * config_file_write() - replace a text file so that at any moment, and after
- * a power cut at any moment, there is the old one or the new one; synced
- * with its directory. Callers see to it that only one writes at a time.
+ * config_file_write() - replace a text file, atomically and durably
+ * @dirfd: the directory it is in
+ * @name: its name there
+ * @where: what to call it in an error
+ * @text: the new text
+ * @len: its length
+ *
+ * At any moment, and after a power cut at any moment, there is the old one or
+ * the new one. Callers see to it that only one writes at a time.
  */
 int config_file_write(int dirfd, const char *name, const char *where,
 		      const char *text, size_t len);
@@ -38,6 +46,7 @@ int config_file_write_fd(int fd, const char *text, size_t len);
 
 /**
  * config_file_sync_parent() - make a new directory entry durable
+ * @path: the entry
  * Return: 0, or -1 and errno.
  */
 int config_file_sync_parent(const char *path);
@@ -45,6 +54,7 @@ int config_file_sync_parent(const char *path);
 /**
  * config_checksum_append() - end a text with the line of its checksum
  * @text: a JSON object but for its last member; grows, free() it
+ * @len: its length; grows too
  * Return: 0 or -ENOMEM.
  */
 int config_checksum_append(char **text, size_t *len);

@@ -10,6 +10,8 @@
 
 /**
  * config_json_parse() - parse one JSON object
+ * @text: what was read
+ * @len: its length
  * Return: the object, for json_object_put(); NULL if it is none or if
  * anything but white space follows.
  */

@@ -8,6 +8,7 @@
 /**
  * struct dicom_source - where the parser reads from
  * @read: like pread(2): returns bytes read (short only at the end) or -errno
+ * @ctx: for @read
  * @length: of the whole file
  */
 struct dicom_source {
@@ -26,6 +27,8 @@ struct dicom_info {
 
 /**
  * dicom_parse() - is this DICOM, and which bytes belong to which compartment?
+ * @src: the file
+ * @info: filled in
  * Return: 1 if it is (then @info is complete, its segments cover the file from
  * offset 0 to the end without a gap); 0 if not; -errno if reading failed.
  */

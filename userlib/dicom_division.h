@@ -36,6 +36,10 @@ struct dicom_division {
 
 /**
  * dicom_division_mark() - the bytes from @done up to @until are of @compartment
+ * @d: the division
+ * @until: offset of the first byte behind them
+ * @compartment: theirs
+ *
  * An @until that does not lie behind @done changes nothing. When the list is
  * full, the neighbours whose union hides the fewest bytes that are not
  * identity yet (the first such pair) become one identity segment.

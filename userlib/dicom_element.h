@@ -20,6 +20,11 @@ enum { DICOM_WINDOW = 4096 };
 
 /**
  * struct dicom_reader - a window on the source
+ * @src: the file
+ * @off: where the window begins in it
+ * @len: bytes of @window in use
+ * @window: its bytes
+ *
  * Values are skipped, so the window moves from header to header.
  */
 struct dicom_reader {
@@ -40,6 +45,7 @@ struct dicom_syntax {
  * @tag: group in the upper, element in the lower 16 bits
  * @vr: two letters, empty if the header has none (implicit VR and items)
  * @undefined: the length is undefined, @length 0
+ * @length: of the value, in bytes
  * @value: where the value begins
  */
 struct dicom_element {
@@ -52,6 +58,8 @@ struct dicom_element {
 
 /**
  * dicom_fetch() - look at bytes of the file
+ * @r: the reader
+ * @off: where it begins in the file
  * @len: at most DICOM_WINDOW
  * @out: receives a pointer that is valid until the next call
  * Return: DICOM_OK; DICOM_BROKEN if they do not lie in the file; -EIO if the
@@ -67,7 +75,12 @@ uint32_t dicom_get32(const uint8_t *p, struct dicom_syntax syntax);
 
 /**
  * dicom_read_item() - the header of an item or delimiter, or any tag and length
+ * @r: the reader
+ * @off: where it begins in the file
  * @end: nothing behind it belongs to this header or its value
+ * @syntax: how headers are encoded
+ * @e: receives the header
+ *
  * A delimiter with a length is broken, too.
  */
 int dicom_read_item(struct dicom_reader *r, uint64_t off, uint64_t end,
@@ -75,7 +88,12 @@ int dicom_read_item(struct dicom_reader *r, uint64_t off, uint64_t end,
 
 /**
  * dicom_read_element() - the header of a data element
+ * @r: the reader
+ * @off: where it begins in the file
  * @end: as above
+ * @syntax: how headers are encoded
+ * @e: receives the header
+ *
  * In explicit VR an element whose VR is not two capital letters is read as
  * implicit VR: some writers switch to it within a file. Groups that no data
  * set holds (0, FFFE and FFFF) and VRs that do not exist are broken.

@@ -6,6 +6,7 @@
 /**
  * fail() - set the thread's error text
  * @err: a positive errno value
+ * @fmt: what happened, as for printf(3), in one line
  * Return: -@err, so that callers can write "return fail(EIO, ..);".
  */
 int fail(int err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

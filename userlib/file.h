@@ -23,6 +23,7 @@
 
 /**
  * struct dirty - a chunk that is newer in memory than on the disk
+ * @chunk: its number
  * @stored_len: plaintext bytes of its record on the disk; 0 if it has none
  * @data: chunk_size bytes; zeros from the file's end on
  */
@@ -43,13 +44,27 @@ enum {
 
 /**
  * struct chaosimg_file - an open stored file
+ * @a: its archive
+ * @fd: the stored file
  * @base: where the stored file begins in @fd
- * @length, @mac, @holes, @dirty: the file as it is now [lock]
+ * @writable: it may be changed
+ * @chunk_size: plaintext bytes in a chunk
+ * @keys: its own keys
+ * @rw: see above
+ * @header: see above
+ * @lock: see above
+ * @length: plaintext bytes of the file as it is now [lock]
+ * @mac: its incremental MAC [lock]
+ * @holes: its holes [lock]
+ * @dirty: its chunks that are newer in memory [lock]
+ * @dirty_count: how many they are [lock]
+ * @dirty_room: room in @dirty [lock]
  * @changed: it differs from @snap [lock]
  * @content_changed: since it was last looked at for DICOM [lock]
- * @writes, @writes_synced: count writes to the stored file, and those of them
- *	that a sync has covered [lock]
- * @headers, @headers_synced: the same for headers [lock]
+ * @writes: counts writes to the stored file [lock]
+ * @writes_synced: how many of them a sync has covered [lock]
+ * @headers: counts header writes [lock]
+ * @headers_synced: how many of them a sync has covered [lock]
  * @filled: a record was written where @snap has a hole [lock]
  * @head: chunk 0 as it was last written, kept for the DICOM parser, or NULL
  * @stored: size of the stored file [lock]
@@ -124,8 +139,8 @@ static inline uint64_t record_at(uint32_t chunk_size, uint64_t k)
 uint64_t stored_size(uint64_t length, uint32_t chunk_size);
 
 /**
- * stored_refresh() - look how large the stored file is, after a failed change
- * [lock]
+ * stored_refresh() - [lock] look how large the stored file is
+ * @f: the file, after a failed change
  */
 void stored_refresh(struct chaosimg_file *f);
 
@@ -160,7 +175,11 @@ bool dirty_pressure(struct chaosimg_file *f);
 
 /**
  * dirty_make() - have chunk @k in memory, ready to be changed
+ * @f: the file
+ * @k: the chunk's number
  * @whole: all of it will be overwritten, so its bytes need not be read
+ * @out: receives it
+ *
  * Caller: holds the chunk's stripe, or rw, exclusively.
  */
 int dirty_make(struct chaosimg_file *f, uint64_t k, bool whole,
@@ -180,6 +199,12 @@ void head_drop(struct chaosimg_file *f);
 
 /**
  * chunk_read() - bytes @from .. @from + @len - 1 of chunk @k, within the file
+ * @f: the file
+ * @k: the chunk's number
+ * @from: first byte wanted in the chunk
+ * @len: bytes wanted
+ * @out: receives @len bytes
+ *
  * Caller: holds the chunk's stripe, or rw exclusively.
  */
 int chunk_read(struct chaosimg_file *f, uint64_t k, uint32_t from, uint32_t len,
@@ -187,6 +212,10 @@ int chunk_read(struct chaosimg_file *f, uint64_t k, uint32_t from, uint32_t len,
 
 /**
  * chunk_store() - write a record in its place and account for it
+ * @f: the file
+ * @k: the chunk's number
+ * @data: its plaintext
+ * @len: bytes of @data
  * @stored_len: plaintext bytes of the record that is there now; becomes 0 if
  *	writing fails, as that record is then gone
  */
@@ -212,6 +241,9 @@ enum {
 
 /**
  * commit() - write what is dirty and a header that says so
+ * @f: the file
+ * @flags: COMMIT_*
+ *
  * Caller: holds rw exclusively. After it the stored file is at one snapshot;
  * until it, the disk is at the one before, whatever happens.
  */
@@ -231,6 +263,8 @@ int data_sync(struct chaosimg_file *f);
 
 /**
  * journal_check() - is the journal whole and authentic?
+ * @f: the file
+ * @h: the header that names it
  * Return: 0; -EBADMSG if it is not; another error if that cannot be told.
  */
 int journal_check(struct chaosimg_file *f, const struct header *h);
@@ -243,6 +277,9 @@ int file_shrink(struct chaosimg_file *f, uint64_t length);
 
 /**
  * file_cut() - [rw exclusive] end the file at @length, where a record ends
+ * @f: the file
+ * @length: plaintext bytes that stay
+ *
  * Unlike file_shrink() it needs no record to be written anew.
  */
 int file_cut(struct chaosimg_file *f, uint64_t length);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* AES-256-GCM and a fixed-length MAC from OpenSSL, with one context a thread. */
+/* AES-256-GCM and a fixed-length MAC from OpenSSL, one context a thread. */
 #ifndef CHAOSIMG_GCM_H
 #define CHAOSIMG_GCM_H
 
@@ -14,6 +14,7 @@
  * struct gcm_key - a key; to be kept in locked memory
  * @serial: unique among all keys of the process, from gcm_key_init(), so that
  *	a thread's context knows whether it holds this key already
+ * @key: the key's bytes
  */
 struct gcm_key {
 	uint64_t serial;
@@ -25,7 +26,13 @@ void gcm_key_init(struct gcm_key *k, const uint8_t key[GCM_KEY_SIZE]);
 
 /**
  * gcm_encrypt() - AES-256-GCM (NIST SP 800-38D)
+ * @k: the key
+ * @nonce: never used twice with a key
+ * @aad: associated data
+ * @aad_len: its length
  * @buf: @len bytes, encrypted in place
+ * @len: bytes of @buf
+ * @tag: receives the tag
  * Return: 0 or -EIO if OpenSSL fails.
  */
 int gcm_encrypt(const struct gcm_key *k, const uint8_t nonce[GCM_NONCE_SIZE],
@@ -34,6 +41,13 @@ int gcm_encrypt(const struct gcm_key *k, const uint8_t nonce[GCM_NONCE_SIZE],
 
 /**
  * gcm_decrypt() - the inverse, in place
+ * @k: the key
+ * @nonce: never used twice with a key
+ * @aad: associated data
+ * @aad_len: its length
+ * @buf: @len bytes, decrypted in place
+ * @len: bytes of @buf
+ * @tag: the tag to check
  * Return: 0; -EBADMSG if the tag is wrong: @buf must then not be used.
  */
 int gcm_decrypt(const struct gcm_key *k, const uint8_t nonce[GCM_NONCE_SIZE],
@@ -42,6 +56,10 @@ int gcm_decrypt(const struct gcm_key *k, const uint8_t nonce[GCM_NONCE_SIZE],
 
 /**
  * mac_two_blocks() - AES-256 CBC-MAC of exactly 32 bytes
+ * @k: the key
+ * @msg: the two blocks
+ * @mac: receives the MAC
+ *
  * For messages of one fixed length CBC-MAC is a pseudorandom function
  * (Bellare, Kilian, Rogaway: The Security of the Cipher Block Chaining
  * Message Authentication Code, 2000).

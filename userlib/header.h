@@ -42,8 +42,18 @@ struct dicom_summary {
 /**
  * struct header - what one slot holds
  * @generation: counts header writes; the valid slot with the higher one holds
+ * @file_id: the file's id
+ * @keyset_id: of the keyset that its keys come from
+ * @chunk_size: plaintext bytes in a chunk
  * @sealed: the stored file's size must be exactly what @length calls for
+ * @length: plaintext bytes
  * @mac: incremental MAC over (chunk, tag) of every record of the snapshot
+ * @journal: records that wait for their places
+ * @bindings: how many of @binding are in use
+ * @binding: of the names under which it may stand
+ * @holes: how many of @hole are in use
+ * @hole: chunks without a record, ascending
+ * @dicom: what it is
  */
 struct header {
 	uint64_t generation;
@@ -67,6 +77,8 @@ int header_pack(const struct header *h, const struct file_keys *k,
 
 /**
  * header_peek() - read a slot's plain part: which keys it needs
+ * @slot: as read
+ * @h: receives ids, generation and chunk size
  * Return: 0; -EIO if it is no header or damaged; -EPROTONOSUPPORT.
  */
 int header_peek(const uint8_t slot[HEADER_SLOT], struct header *h);
@@ -74,6 +86,8 @@ int header_peek(const uint8_t slot[HEADER_SLOT], struct header *h);
 /**
  * header_unpack() - authenticate and read a slot
  * @slot: clobbered
+ * @k: the file's keys
+ * @h: receives all of it
  * Return: 0 or -EIO.
  */
 int header_unpack(uint8_t slot[HEADER_SLOT], const struct file_keys *k,

@@ -16,6 +16,9 @@ int envelope_write(int fd, const char *where, struct config *cfg,
 
 /**
  * envelope_read() - read it back; @out is for free()
+ * @fd: the image
+ * @where: what to call it in an error
+ * @out: receives the configuration
  * Return: 0; -EBADMSG; -EPROTONOSUPPORT; the system's error.
  */
 int envelope_read(int fd, const char *where, struct config **out);

@@ -26,7 +26,13 @@ void inner_key_free(struct inner_key *k);
 
 /**
  * inner_encrypt() - encrypt the message @head || @data
+ * @k: the key
+ * @iv: the IV
  * @dst: receives 16 + @len bytes; must not overlap @data
+ * @head: the first block
+ * @data: the rest, @len bytes
+ * @len: bytes of @data
+ *
  * Safe from several threads with one key. Return: 0, or -EIO from the kernel.
  */
 int inner_encrypt(const struct inner_key *k, const uint8_t iv[CHAOSIMG_IV_SIZE],
@@ -35,7 +41,12 @@ int inner_encrypt(const struct inner_key *k, const uint8_t iv[CHAOSIMG_IV_SIZE],
 
 /**
  * inner_decrypt() - decrypt @src (16 + @len bytes) to @head || @data
+ * @k: the key
+ * @iv: the IV
+ * @head: receives the first block
  * @data: @src + 16, or memory that does not overlap @src
+ * @src: the ciphertext
+ * @len: bytes of @data
  */
 int inner_decrypt(const struct inner_key *k, const uint8_t iv[CHAOSIMG_IV_SIZE],
 		  uint8_t head[16], uint8_t *data, const uint8_t *src,

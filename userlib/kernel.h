@@ -21,8 +21,12 @@ void kernel_key_free(struct kernel_key *k);
 
 /**
  * kernel_crypt() - one message, in two pieces on either side
+ * @k: the key
+ * @encrypt: true to encrypt
+ * @iv: the IV
  * @in: the message
  * @out: receives as many bytes
+ *
  * Safe from several threads; they take turns. Return: 0 or -EIO.
  */
 int kernel_crypt(struct kernel_key *k, bool encrypt,

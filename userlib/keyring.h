@@ -8,6 +8,7 @@
 /**
  * keyring_new() - a keyring without keysets
  * @key: the archive key; copied to locked memory
+ * @out: receives it, for keyring_free()
  * Return: 0 or -ENOMEM.
  */
 int keyring_new(const uint8_t key[CHAOSIMG_KEY_SIZE], struct keyring **out);

@@ -21,6 +21,11 @@ int keyset_wrap(const struct keyring *ring,
 
 /**
  * keyset_unwrap() - add a wrapped keyset to the keyring
+ * @ring: holds the archive key; receives the keyset
+ * @archive_id: the archive's id
+ * @id: the keyset's id
+ * @created: seconds since 1970
+ * @wrapped: nonce, ciphertext and tag
  * @where: where it was found, for the error text
  * Return: 0; -EBADMSG if it was not wrapped so in this archive; -ENOMEM.
  */
@@ -35,7 +40,9 @@ int keyset_store(const struct chaosimg_archive *a, const char *path,
 
 /**
  * keyset_load() - read keysets/<id>.json into the archive's keyring
+ * @a: the archive
  * @path: the archive's, for the error text
+ * @id: the keyset's id
  * Return: 0; -ENOKEY if it is missing; -EBADMSG; -EPROTONOSUPPORT; the
  * system's error.
  */

@@ -34,8 +34,10 @@ enum {
 
 /**
  * struct name_siv - deterministic: chaosimg inside AES-256-SIV
- * @enc, @dec: keyed contexts, only ever copied, so any thread may use them
  * @label: LABEL_SIZE bytes that say what for
+ * @inner: the inner layer's key
+ * @enc: keyed context to encrypt; only ever copied, so any thread may use it
+ * @dec: the same to decrypt
  */
 struct name_siv {
 	const char *label;
@@ -63,7 +65,9 @@ struct name_keys {
 
 /**
  * name_siv_seal() - encrypt a name
+ * @s: the keys
  * @context: what it depends on, a directory's id
+ * @name: the name
  * @len: 1 to CHAOSIMG_NAME_MAX; no byte of @name may be 0
  * @out: the SIV, then the ciphertext
  * Return: length of @out, or -EIO, -ENOMEM.
@@ -74,6 +78,10 @@ ssize_t name_siv_seal(const struct name_siv *s,
 
 /**
  * name_siv_open() - back again
+ * @s: the keys
+ * @context: as for name_siv_seal()
+ * @sealed: the SIV, then the ciphertext
+ * @len: bytes of @sealed
  * @name: receives the name, NUL-terminated
  * Return: its length; -EIO if name_siv_seal() did not make it. No error text
  * is set.
@@ -85,8 +93,11 @@ ssize_t name_siv_open(const struct name_siv *s,
 
 /**
  * name_value_seal() - encrypt a value
+ * @v: the keys
  * @bound: what it is bound to besides the label, at most VALUE_BOUND_MAX
  *	bytes; may be empty
+ * @in: the value
+ * @len: bytes of @in
  * @out: receives @len + VALUE_OVERHEAD bytes, must not overlap @in
  * Return: 0, -E2BIG, -EIO.
  */
@@ -95,6 +106,10 @@ int name_value_seal(const struct name_value *v, const char *bound,
 
 /**
  * name_value_open() - back again
+ * @v: the keys
+ * @bound: as for name_value_seal()
+ * @sealed: what name_value_seal() made
+ * @len: bytes of @sealed
  * @out: receives @len - VALUE_OVERHEAD bytes
  * Return: 0; -EIO if name_value_seal() did not make it; -ENOMEM. No error text
  * is set.
@@ -104,6 +119,9 @@ int name_value_open(const struct name_value *v, const char *bound,
 
 /**
  * name_replace_link() - put a symbolic link in the place of another, atomically
+ * @dirfd: the directory
+ * @target: the link's new target
+ * @name: the link's name
  * Return: 0 or the system's error.
  */
 int name_replace_link(int dirfd, const char *target, const char *name);

@@ -53,9 +53,12 @@ static inline size_t record_size(size_t len)
 
 /**
  * record_seal() - make a chunk's record, under a fresh nonce
+ * @k: the file's keys
+ * @file_id: the file's id
  * @chunk: the chunk's number
- * @rec: receives record_size(@len) bytes; must not overlap @data
+ * @data: @len bytes of plaintext
  * @len: at least 1
+ * @rec: receives record_size(@len) bytes; must not overlap @data
  */
 int record_seal(const struct file_keys *k, const uint8_t file_id[CHAOSIMG_ID_SIZE],
 		uint64_t chunk, const uint8_t *data, size_t len, uint8_t *rec);
@@ -67,7 +70,11 @@ int record_seal_zero(const struct file_keys *k,
 
 /**
  * record_open() - authenticate and decrypt a record
+ * @k: the file's keys
+ * @file_id: the file's id
+ * @chunk: the chunk's number
  * @rec: record_size(@len) bytes; clobbered
+ * @len: plaintext bytes
  * @data: receives @len bytes; may be NULL to have them in place, at
  *	@rec + RECORD_PREFIX + RECORD_HEAD
  * Return: 0, or -EIO with the chunk and the cause in the thread's error text.

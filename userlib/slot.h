@@ -17,7 +17,14 @@ enum {
 
 /**
  * struct slot - as it stands in the configuration
- * @time, @memory (KiB), @lanes, @salt: of Argon2id, for a passphrase
+ * @id: its number
+ * @type: what opens it
+ * @created: seconds since 1970
+ * @time: Argon2id's passes
+ * @memory: Argon2id's memory in KiB
+ * @lanes: Argon2id's parallelism
+ * @salt: Argon2id's salt
+ * @salt_len: bytes of @salt in use
  * @wrapped: the archive key
  */
 struct slot {
@@ -34,7 +41,11 @@ struct slot {
 
 /**
  * slot_create() - wrap an archive key for a credential
+ * @s: filled in
  * @id: the slot's number
+ * @archive_id: the archive's id
+ * @cred: what will open it
+ * @archive_key: what it holds
  * Return: 0; -ENOMEM if there is not enough for Argon2id; -EIO.
  */
 int slot_create(struct slot *s, uint32_t id,
@@ -44,6 +55,10 @@ int slot_create(struct slot *s, uint32_t id,
 
 /**
  * slot_open_any() - get the archive key out of the slot that a credential opens
+ * @s: the slots
+ * @count: how many
+ * @archive_id: the archive's id
+ * @cred: tried on those of its type
  * @where: whose slots they are, for the error text
  * @archive_key: in locked memory
  * Return: 0; -EKEYREJECTED if none opens; -ENOMEM.

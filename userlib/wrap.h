@@ -17,6 +17,11 @@ enum {
 
 /**
  * wrap_key() - encrypt @in under @kek
+ * @kek: the key to encrypt under
+ * @aad: associated data
+ * @aad_len: its length
+ * @in: @len bytes
+ * @len: bytes of the plaintext
  * @out: receives nonce || ciphertext || tag, @len + WRAP_OVERHEAD bytes
  * Return: 0, -EIO or -ENOMEM.
  */
@@ -25,7 +30,12 @@ int wrap_key(const uint8_t kek[CHAOSIMG_KEY_SIZE], const void *aad,
 
 /**
  * unwrap_key() - decrypt what wrap_key() made
+ * @kek: the key it is under
+ * @aad: associated data
+ * @aad_len: its length
+ * @in: nonce || ciphertext || tag, @len + WRAP_OVERHEAD bytes
  * @out: receives @len bytes, zeros on failure; use locked memory
+ * @len: bytes of the plaintext
  * Return: 0; -EKEYREJECTED for another key, other associated data, or damage;
  * -ENOMEM.
  */
