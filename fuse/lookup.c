@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Look-ups and attributes. */
-#include <string.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 

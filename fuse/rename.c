@@ -4,7 +4,6 @@
  * and loses its old one afterwards: a crash between leaves it usable.
  */
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "fs.h"

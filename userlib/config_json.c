@@ -2,7 +2,6 @@
 /* Strict reading of JSON members, on json-c. */
 #include <errno.h>
 #include <limits.h>
-#include <string.h>
 
 #include "config_json.h"
 #include "error.h"

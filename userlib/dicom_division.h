@@ -12,7 +12,6 @@ struct dicom_tag_range {
 };
 
 /* PS3.15 Table E.1-1 without its private attributes; see dicom_profile.c. */
-extern const char dicom_profile_edition[];
 extern const uint32_t dicom_profile_tag[];
 extern const size_t dicom_profile_tags;
 extern const struct dicom_tag_range dicom_profile_range[];

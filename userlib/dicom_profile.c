@@ -6,8 +6,6 @@
  */
 #include "dicom_division.h"
 
-const char dicom_profile_edition[] = "2024b";
-
 /* In ascending order. */
 const uint32_t dicom_profile_tag[] = {
 	0x00001000,	/* Affected SOP Instance UID */

@@ -26,8 +26,6 @@ HEAD = """\
  * dicom-confidentiality-profile.json; do not edit.
  */
 #include "dicom_division.h"
-
-const char dicom_profile_edition[] = "{edition}";
 """
 
 

@@ -2,8 +2,6 @@
 /* The keys for names, directory ids, symbolic links and attributes. */
 #include <errno.h>
 #include <openssl/core_names.h>
-#include <openssl/crypto.h>
-#include <string.h>
 
 #include "error.h"
 #include "names.h"

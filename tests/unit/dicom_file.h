@@ -6,7 +6,6 @@
 #ifndef DICOM_FILE_H
 #define DICOM_FILE_H
 
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

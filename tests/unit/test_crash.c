@@ -6,7 +6,6 @@
  * is there or not. In each, the file must open, and what was synced must read
  * as it was or as it was being overwritten, never otherwise.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
