@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Credentials, from the places that --keyfile and --passfile name or asked for. */
+/* Credentials: what --keyfile and --passfile name, or asked for. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

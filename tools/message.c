@@ -73,7 +73,7 @@ static bool names(const char *cause, const char *what)
 	return false;
 }
 
-/* The library may know an object by its full path: the user's name is enough. */
+/* The library may know an object by its full path: the user's is enough. */
 static const char *without_path(const char *cause, const char *path)
 {
 	size_t len = path ? strlen(path) : 0;

@@ -105,7 +105,8 @@ static int write_json(const char *path, struct json_object *root)
 	return text ? DONE : failed("%s: %s", path, strerror(ENOMEM));
 }
 
-static void put_slot(struct json_object *row, const struct chaosimg_slot_info *s)
+static void put_slot(struct json_object *row,
+		     const struct chaosimg_slot_info *s)
 {
 	struct json_object *argon2;
 

@@ -73,7 +73,8 @@ int archive_new(const uint8_t id[CHAOSIMG_ID_SIZE],
  * @out: receives it, for chaosimg_archive_close()
  * Return: 0; -ENOMEM; -EIO.
  */
-int archive_first_key(struct config *cfg, const struct chaosimg_credential *cred,
+int archive_first_key(struct config *cfg,
+		      const struct chaosimg_credential *cred,
 		      struct chaosimg_archive **out);
 
 /**

@@ -171,7 +171,8 @@ static void remove_made(struct making *m)
 		rmdir(m->path);
 }
 
-int archive_first_key(struct config *cfg, const struct chaosimg_credential *cred,
+int archive_first_key(struct config *cfg,
+		      const struct chaosimg_credential *cred,
 		      struct chaosimg_archive **out)
 {
 	uint8_t *key = secret_alloc(CHAOSIMG_KEY_SIZE);
