@@ -40,7 +40,9 @@ done
 
 # A file that a crash left open is longer on the disk than it says it is.
 left_open() {
-	head -c 300000 /dev/urandom >"$work/plain"
+	# Long enough for whole chunks behind what is synced: with them the
+	# stored file is open when the daemon dies.
+	head -c 600000 /dev/urandom >"$work/plain"
 	rm -f "$mnt/left"
 	touch "$mnt/left"
 	path=$(find "$archive/data" -inum "$(stat -c %i "$mnt/left")")
