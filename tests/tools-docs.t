@@ -183,6 +183,12 @@ def installed(folder):
             " $(pkg-config --cflags --libs chaosimg)", env=env)
     ok("a program compiles against the shared library", cc.returncode == 0,
        cc.stderr)
+    if shutil.which("c++"):
+        cc = sh("c++ -fsyntax-only -x c++ program.c"
+                " $(pkg-config --cflags chaosimg)", env=env)
+        ok("also as C++", cc.returncode == 0, cc.stderr)
+    else:
+        skip("also as C++", "no C++ compiler")
     env["LD_LIBRARY_PATH"] = os.path.join(usr, "lib")
     version = run("--version").stdout.decode().split()[1]
     same("and runs", sh(["./program"], env=env).stdout, version + "\n")

@@ -446,19 +446,19 @@ int chaosimg_dir_load(struct chaosimg_archive *a, int dirfd,
  * @a: the archive
  * @dirfd: the directory; O_PATH is enough
  * @id: its id
- * @old: one place
- * @new: a second one, or NULL
+ * @place: one place
+ * @second: another one, or NULL
  *
  * Before a directory is renamed it is bound to both places, after it to the
- * new one, so that a crash between leaves it usable. Atomic; synced when @new
- * is given.
+ * new one, so that a crash between leaves it usable. Atomic; synced when
+ * @second is given.
  *
  * Return: 0; -ENOMEM; the system's error.
  */
 int chaosimg_dir_bind(struct chaosimg_archive *a, int dirfd,
 		      const uint8_t id[CHAOSIMG_ID_SIZE],
-		      const struct chaosimg_place *old,
-		      const struct chaosimg_place *new);
+		      const struct chaosimg_place *place,
+		      const struct chaosimg_place *second);
 
 /* CHAOSIMG_DIR_ENTRY: the symbolic link in each directory that holds its id */
 #define CHAOSIMG_DIR_ENTRY	"chaosimg.dir"

@@ -134,8 +134,8 @@ static int sync_dir(int dirfd)
 
 int chaosimg_dir_bind(struct chaosimg_archive *a, int dirfd,
 		      const uint8_t id[CHAOSIMG_ID_SIZE],
-		      const struct chaosimg_place *old,
-		      const struct chaosimg_place *new)
+		      const struct chaosimg_place *place,
+		      const struct chaosimg_place *second)
 {
 	size_t len = CHAOSIMG_ID_SIZE + DIR_MAC_SIZE;
 	char target[TARGET_MAX + 1];
@@ -143,14 +143,14 @@ int chaosimg_dir_bind(struct chaosimg_archive *a, int dirfd,
 	int err;
 
 	memcpy(entry, id, CHAOSIMG_ID_SIZE);
-	err = place_mac(a, id, old, entry + CHAOSIMG_ID_SIZE);
-	if (!err && new) {
-		err = place_mac(a, id, new, entry + len);
+	err = place_mac(a, id, place, entry + CHAOSIMG_ID_SIZE);
+	if (!err && second) {
+		err = place_mac(a, id, second, entry + len);
 		len += DIR_MAC_SIZE;
 	}
 	if (err)
 		return err;
 	base64url_encode(entry, len, target);
 	err = name_replace_link(dirfd, target, CHAOSIMG_DIR_ENTRY);
-	return err || !new ? err : sync_dir(dirfd);
+	return err || !second ? err : sync_dir(dirfd);
 }
