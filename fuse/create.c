@@ -100,7 +100,7 @@ static int open_new(struct making *m)
 	mode_t mode = m->mode & 07777;
 	int fd, err;
 
-	fd = openat(m->dir->fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
+	fd = patient_open(m->dir->fd, ".", O_TMPFILE | O_RDWR, mode);
 	if (fd >= 0)
 		return fd;
 	if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
@@ -109,8 +109,7 @@ static int open_new(struct making *m)
 	err = entry_temporary(m->tmp);
 	if (err)
 		return err;
-	fd = openat(m->dir->fd, m->tmp, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC,
-		    mode);
+	fd = patient_open(m->dir->fd, m->tmp, O_CREAT | O_EXCL | O_RDWR, mode);
 	if (fd >= 0)
 		return fd;
 	m->tmp[0] = '\0';
@@ -150,7 +149,7 @@ static int inode_of_file(struct chaosimg_file *f, const binding_t b,
 	int fd, err;
 
 	snprintf(number, sizeof(number), "%d", chaosimg_file_fd(f));
-	fd = openat(fs.proc_fd, number, O_PATH | O_CLOEXEC);
+	fd = patient_open(fs.proc_fd, number, O_PATH, 0);
 	if (fd < 0)
 		return -errno;
 	err = inode_get(fd, out, &fresh);
@@ -254,7 +253,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	if (err)
 		fuse_reply_err(req, -err);
 	else if (fuse_reply_create(req, &e, fi) != -ENOENT)
-		return;
+		return evict_catch_up();
 	content_close(in);
 	inode_put(in, 1);
 }
@@ -356,7 +355,7 @@ static int inode_of_dir(int dirfd, const struct chaosimg_place *place,
 	bool fresh;
 	int fd, err;
 
-	fd = openat(dirfd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	fd = patient_open(dirfd, ".", O_PATH | O_DIRECTORY, 0);
 	if (fd < 0)
 		return -errno;
 	err = inode_get(fd, out, &fresh);
@@ -396,8 +395,8 @@ static int make_dir(struct making *m, struct inode **out)
 		return err;
 	if (mkdirat(m->dir->fd, m->tmp, 0700))
 		return -errno;
-	fd = openat(m->dir->fd, m->tmp,
-		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = patient_open(m->dir->fd, m->tmp,
+			  O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 	err = fd < 0 ? -errno : fill_dir(m, fd, out);
 	if (!err)
 		dir_made(*out);

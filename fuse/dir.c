@@ -161,7 +161,7 @@ static bool give(struct listing *l, const struct dirent *d, struct answer *a)
 	}
 	if (!fits(a, name))
 		return false;
-	err = a->plus ? look_up(l, d, b, &e) : 0;
+	err = a->plus && !evict_due() ? look_up(l, d, b, &e) : 0;
 	if (err == -ENOENT)
 		return true;
 	if (err)

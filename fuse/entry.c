@@ -91,7 +91,7 @@ int entry_find(struct inode *dir, const char *stored, const binding_t b,
 	bool fresh;
 
 	do {
-		fd = openat(dir->fd, stored, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		fd = patient_open(dir->fd, stored, O_PATH | O_NOFOLLOW, 0);
 		if (fd < 0)
 			return -errno;
 		err = inode_get(fd, out, &fresh);
@@ -127,6 +127,7 @@ void entry_reply(fuse_req_t req, int err, struct inode *in)
 		fuse_reply_err(req, -err);
 	else if (fuse_reply_entry(req, &e) == -ENOENT)
 		inode_put(in, 1);
+	evict_catch_up();
 }
 
 int entry_temporary(char name[CHAOSIMG_NAME_MAX + 1])

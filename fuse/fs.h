@@ -11,6 +11,7 @@
  *	operations.c	what the kernel may ask for
  *	log.c		one line for each damaged object
  *	inode.c		the table of objects that the kernel knows
+ *	evict.c		having the kernel forget some, before there are too many
  *	content.c	a regular file's contents, shared by its handles
  *	entry.c		names in a directory: look up, find, add
  *	lookup.c	lookup, forget, getattr, setattr, statfs
@@ -231,10 +232,22 @@ void inode_proc_path(const struct inode *in, char path[32]);
 /** inode_stat() - attributes as the kernel shall see them */
 int inode_stat(struct inode *in, struct stat *st);
 
-/** inode_each_open() - call @fn for each inode whose contents are open */
-void inode_each_open(void (*fn)(struct inode *in));
+/** inode_count() - how many there are: each costs a descriptor */
+size_t inode_count(void);
 
-/** inode_is_dir() - and the like */
+/** inode_unused() - is it there, and a file or link that nobody has open? */
+bool inode_unused(dev_t dev, ino_t ino);
+
+/** inode_each() - call @fn for each inode that matches */
+void inode_each(bool (*match)(const struct inode *in),
+		void (*fn)(struct inode *in));
+
+/** inode_is_open() - and the like */
+static inline bool inode_is_open(const struct inode *in)
+{
+	return in->handles;
+}
+
 static inline bool inode_is_dir(const struct inode *in)
 {
 	return S_ISDIR(in->type);
@@ -244,6 +257,26 @@ static inline bool inode_is_reg(const struct inode *in)
 {
 	return S_ISREG(in->type);
 }
+
+/* --- evict.c --- */
+
+/** evict_start() - keep the number of inodes within that of descriptors */
+int evict_start(struct fuse_session *se);
+
+/** evict_stop() - end that; allowed if it was never started */
+void evict_stop(void);
+
+/** patient_open() - openat(2), which waits a little for a free descriptor */
+int patient_open(int dirfd, const char *path, int flags, mode_t mode);
+
+/** evict_wanted() - there are @count inodes now */
+void evict_wanted(size_t count);
+
+/** evict_due() - are there so many that the kernel should not hear of more? */
+bool evict_due(void);
+
+/** evict_catch_up() - after a reply: wait a moment if there are too many */
+void evict_catch_up(void);
 
 /* --- content.c --- */
 

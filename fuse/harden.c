@@ -3,6 +3,7 @@
  * The process holds keys and patients' images: keep both out of core dumps,
  * swap and other processes' hands.
  */
+#include <dlfcn.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -33,6 +34,12 @@ static void raise_descriptors(void)
 	setrlimit(RLIMIT_NOFILE, &lim);
 }
 
+/* To end its threads libc loads this library, for which it may be too late. */
+static void load_early(void)
+{
+	dlopen("libgcc_s.so.1", RTLD_NOW | RTLD_GLOBAL);
+}
+
 void harden_process(void)
 {
 	const struct rlimit none = { 0, 0 };
@@ -41,6 +48,7 @@ void harden_process(void)
 	setrlimit(RLIMIT_CORE, &none);
 	umask(0);
 	raise_descriptors();
+	load_early();
 }
 
 void harden_memory(void)

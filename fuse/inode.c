@@ -163,6 +163,7 @@ int inode_get(int fd, struct inode **out, bool *fresh)
 {
 	struct inode *made = calloc(1, sizeof(*made)), *in;
 	struct stat st;
+	size_t count;
 	int err = made ? 0 : -ENOMEM;
 
 	if (!err && fstat(fd, &st))
@@ -182,9 +183,11 @@ int inode_get(int fd, struct inode **out, bool *fresh)
 		table_insert(made);
 		in = made;
 	}
+	count = table.count;
 	pthread_mutex_unlock(&table.lock);
 	if (in != made)
 		inode_free(made);
+	evict_wanted(count);
 	*out = in;
 	return 0;
 }
@@ -221,7 +224,32 @@ void inode_retire(struct inode *in)
 	pthread_mutex_unlock(&table.lock);
 }
 
-void inode_each_open(void (*fn)(struct inode *in))
+size_t inode_count(void)
+{
+	size_t n;
+
+	pthread_mutex_lock(&table.lock);
+	n = table.count;
+	pthread_mutex_unlock(&table.lock);
+	return n;
+}
+
+bool inode_unused(dev_t dev, ino_t ino)
+{
+	const struct stat st = { .st_dev = dev, .st_ino = ino };
+	const struct inode *in;
+	bool unused;
+
+	pthread_mutex_lock(&table.lock);
+	in = table_find(&st);
+	unused = in && !in->handles &&
+		 (S_ISREG(in->type) || S_ISLNK(in->type));
+	pthread_mutex_unlock(&table.lock);
+	return unused;
+}
+
+void inode_each(bool (*match)(const struct inode *in),
+		void (*fn)(struct inode *in))
 {
 	struct inode **list, *in;
 	size_t n = 0, i;
@@ -230,7 +258,7 @@ void inode_each_open(void (*fn)(struct inode *in))
 	list = calloc(table.count + 1, sizeof(*list));
 	for (i = 0; list && i < table.buckets; i++) {
 		for (in = table.bucket[i]; in; in = in->next) {
-			if (!in->handles)
+			if (!match(in))
 				continue;
 			in->refs++;
 			list[n++] = in;
@@ -250,7 +278,7 @@ int inode_reopen(const struct inode *in, int flags)
 	int fd;
 
 	snprintf(number, sizeof(number), "%d", in->fd);
-	fd = openat(fs.proc_fd, number, flags | O_CLOEXEC);
+	fd = patient_open(fs.proc_fd, number, flags, 0);
 	return fd < 0 ? -errno : fd;
 }
 

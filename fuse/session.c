@@ -80,10 +80,11 @@ static void wake_main(void)
 static void stop(void)
 {
 	if (fs.writeback)
-		inode_each_open(fetch_dirty);
+		inode_each(inode_is_open, fetch_dirty);
 	/* Nobody uses it: then the kernel ends the session, in order. */
 	if (is_ours() && !umount2(session.mountpoint, UMOUNT_NOFOLLOW))
 		return;
+	evict_stop();
 	fuse_session_exit(session.se);
 	wake_main();
 }
@@ -168,7 +169,9 @@ static int run_mounted(unsigned int threads)
 	pthread_t watcher;
 	int err;
 
-	if (pthread_create(&watcher, NULL, watch, NULL)) {
+	if (evict_start(session.se) ||
+	    pthread_create(&watcher, NULL, watch, NULL)) {
+		evict_stop();
 		log_line(LOG_ERR, "%s: cannot start a thread",
 			 session.mountpoint);
 		return -1;
@@ -179,6 +182,7 @@ static int run_mounted(unsigned int threads)
 	fuse_session_unmount(session.se);
 	pthread_kill(watcher, SIGTERM);
 	pthread_join(watcher, NULL);
+	evict_stop();
 	return err;
 }
 

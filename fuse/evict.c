@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Each object that the kernel remembers costs a descriptor, and it forgets
+ * only when memory gets short. A walk through millions of files would leave
+ * none to open one with: so in time the kernel is asked to forget files that
+ * nobody has open. It is asked by name, and names are on the disk.
+ */
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "fs.h"
+
+enum { RETRIES = 100, RETRY_USEC = 5000, CATCH_UP_USEC = 20000 };
+
+static struct {
+	struct fuse_session *se;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wanted;
+	size_t high;
+	size_t low;
+	int spare;
+	_Atomic size_t next;
+	_Atomic bool over;
+	_Atomic bool running;
+} evict = {
+	.lock = PTHREAD_MUTEX_INITIALIZER,
+	.wanted = PTHREAD_COND_INITIALIZER,
+	.high = SIZE_MAX,
+	.next = SIZE_MAX,
+	.spare = -1,
+};
+
+static bool enough(void)
+{
+	return evict.over || inode_count() <= evict.low;
+}
+
+/* What cannot be forgotten now is used; the kernel says nothing of it. */
+static void forget_entry(struct inode *dir, const uint8_t *id, int fd,
+			 const struct dirent *d)
+{
+	char name[CHAOSIMG_NAME_MAX + 1];
+
+	if (!inode_unused(dir->dev, d->d_ino) ||
+	    chaosimg_name_decrypt(fs.archive, id, fd, d->d_name, name, NULL))
+		return;
+	fuse_lowlevel_notify_inval_entry(evict.se, inode_number(dir), name,
+					 strlen(name));
+}
+
+/* There may be none left already: then take the one that was put aside. */
+static DIR *open_dir(const struct inode *dir)
+{
+	int fd;
+	DIR *dp;
+
+	if (evict.spare >= 0)
+		close(evict.spare);
+	evict.spare = -1;
+	fd = inode_reopen(dir, O_RDONLY | O_DIRECTORY);
+	if (fd < 0)
+		return NULL;
+	dp = fdopendir(fd);
+	if (!dp)
+		close(fd);
+	return dp;
+}
+
+static void forget_in(struct inode *dir)
+{
+	uint8_t id[CHAOSIMG_ID_SIZE];
+	const struct dirent *d;
+	DIR *dp;
+
+	if (enough() || dir_id(dir, id))
+		return;
+	dp = open_dir(dir);
+	while (dp && !enough() && (d = readdir(dp)))
+		forget_entry(dir, id, dirfd(dp), d);
+	if (dp)
+		closedir(dp);
+	if (evict.spare < 0)
+		evict.spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* If little could be forgotten, the next try comes when there is more. */
+static void *evict_run(void *unused)
+{
+	(void)unused;
+	pthread_mutex_lock(&evict.lock);
+	while (!evict.over) {
+		if (inode_count() < evict.next) {
+			pthread_cond_wait(&evict.wanted, &evict.lock);
+			continue;
+		}
+		pthread_mutex_unlock(&evict.lock);
+		inode_each(inode_is_dir, forget_in);
+		evict.next = inode_count() + evict.high / 16;
+		if (evict.next < evict.high)
+			evict.next = evict.high;
+		pthread_mutex_lock(&evict.lock);
+	}
+	pthread_mutex_unlock(&evict.lock);
+	return NULL;
+}
+
+bool evict_due(void)
+{
+	return inode_count() >= evict.high;
+}
+
+/*
+ * The more there are too many, the longer. The kernel has its reply, so nobody
+ * holds a lock meanwhile that forgetting needs, and who walks through all these
+ * files waits only when all threads do.
+ */
+void evict_catch_up(void)
+{
+	size_t count = inode_count();
+
+	if (evict.running && count > evict.high)
+		usleep((count - evict.high) * CATCH_UP_USEC / evict.high);
+}
+
+void evict_wanted(size_t count)
+{
+	if (count < evict.next || !evict.running)
+		return;
+	pthread_mutex_lock(&evict.lock);
+	pthread_cond_signal(&evict.wanted);
+	pthread_mutex_unlock(&evict.lock);
+}
+
+/* Was it for lack of a descriptor, and is there hope that it is over soon? */
+static bool again(int tries)
+{
+	if (errno != EMFILE || !evict.running || tries > RETRIES ||
+	    pthread_equal(pthread_self(), evict.thread))
+		return false;
+	evict.next = evict.high;
+	evict_wanted(inode_count());
+	usleep(RETRY_USEC);
+	return true;
+}
+
+int patient_open(int dirfd, const char *path, int flags, mode_t mode)
+{
+	int tries = 0, fd;
+
+	do {
+		fd = openat(dirfd, path, flags | O_CLOEXEC, mode);
+	} while (fd < 0 && again(++tries));
+	return fd;
+}
+
+int evict_start(struct fuse_session *se)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim))
+		return -errno;
+	evict.se = se;
+	evict.high = lim.rlim_cur / 2;
+	evict.low = lim.rlim_cur / 4;
+	evict.next = evict.high;
+	evict.spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	evict.running = !pthread_create(&evict.thread, NULL, evict_run, NULL);
+	return evict.running ? 0 : -EAGAIN;
+}
+
+/*
+ * While requests are still being served: the kernel may make us wait for the
+ * end of one.
+ */
+void evict_stop(void)
+{
+	if (!evict.running)
+		return;
+	pthread_mutex_lock(&evict.lock);
+	evict.over = true;
+	pthread_cond_signal(&evict.wanted);
+	pthread_mutex_unlock(&evict.lock);
+	pthread_join(evict.thread, NULL);
+	evict.running = false;
+	close(evict.spare);
+}

@@ -1,0 +1,64 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Far more files than the daemon may have descriptors: each file that the
+# kernel remembers costs one.
+cd "$(dirname "$0")/.." || exit 1
+. tests/lib/tap.sh
+. tests/lib/archive.sh
+
+reason=$(mount_obstacle) && skip_all "$reason"
+scratch || bail "no temporary folder"
+archive_new || bail "no archive"
+# Without the right to do so, even root cannot raise the limit again.
+mkdir "$work/bin"
+cat >"$work/bin/chaosimgfs" <<-END
+	#!/bin/sh
+	exec setpriv --bounding-set=-sys_resource prlimit --nofile=500:500 \
+		"$BUILD/chaosimgfs" "\$@"
+END
+chmod 755 "$work/bin/chaosimgfs"
+BUILD=$work/bin
+
+files=3000
+make_files() {
+	local i
+
+	mkdir "$mnt/one" "$mnt/two" || return
+	for ((i = 0; i < files; i++)); do
+		echo $i >"$mnt/one/$i" || return
+	done
+}
+read_files() {
+	find "$mnt" -type f -exec cat {} + | sort -n | cmp - <(seq 0 $((files - 1)))
+}
+rename_files() {
+	local i
+
+	for ((i = 0; i < 300; i++)); do
+		mv "$mnt/one/$i" "$mnt/two/$i" || return
+	done
+}
+descriptors() {
+	find "/proc/$daemon/fd" -mindepth 1 | wc -l
+}
+
+for options in rw no_writeback; do
+	archive_mount $options || bail "no mount"
+	is "the limit is low, $options" \
+		"$(awk '/Max open files/ { print $4, $5 }' "/proc/$daemon/limits")" \
+		"500 500"
+	ok "many files are made" make_files
+	ok "read" read_files
+	exec 7<"$mnt/one/7"
+	ok "counted" du -s "$mnt"
+	ok "listed" ls -lR "$mnt"
+	ok "renamed" rename_files
+	ok "read again" read_files
+	is "an open file stays" "$(cat <&7)" 7
+	exec 7<&-
+	ok "descriptors are left" [ "$(descriptors)" -lt 450 ]
+	ok "removed" rm -r "$mnt/one" "$mnt/two"
+	ok "umount" archive_umount
+done
+is "nothing was logged" "$(cat "$daemon_log")" ""
+done_testing
