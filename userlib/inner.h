@@ -11,8 +11,23 @@
 
 #include "chaosimg.h"
 
+struct chaosimg_cipher_impl;
 struct inner_impl;
 struct inner_key;
+
+/**
+ * inner_agrees() - does an implementation compute what generic does?
+ * @impl: an implementation whose instructions this CPU offers
+ * @generic: the one to believe
+ *
+ * Some emulators offer instructions and compute them wrongly (QEMU 7.2: VAES on
+ * 256 bits). What was encrypted so could be read nowhere else, so an
+ * implementation that differs is not offered.
+ *
+ * Return: true if a message comes out the same.
+ */
+bool inner_agrees(const struct chaosimg_cipher_impl *impl,
+		  const struct chaosimg_cipher_impl *generic);
 
 /** inner_find() - an implementation by name, NULL for the preferred one; NULL if none */
 const struct inner_impl *inner_find(const char *name);

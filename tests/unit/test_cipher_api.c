@@ -13,6 +13,7 @@
 #include <openssl/crypto.h>
 
 #include "chaosimg.h"
+#include "cipher.h"
 #include "inner.h"
 
 enum { NAMES = 16, MESSAGE = 70000, THREADS = 4 };
@@ -207,10 +208,33 @@ static void test_threads(void **state)
 	}
 }
 
+static void wrong_xctr(const struct chaosimg_cipher_key *k,
+		       const struct chaosimg_image *image,
+		       const u8 s[CHAOSIMG_BLOCK], u64 first, u8 *dst,
+		       const u8 *src, size_t len)
+{
+	chaosimg_impl_generic.xctr(k, image, s, first, dst, src, len);
+	/* The upper half of a register, in the middle of the message. */
+	if (len > 300)
+		dst[300] ^= 1;
+}
+
+/* An emulator's mistake must not become the bytes of an archive. */
+static void test_disagreement(void **state)
+{
+	struct chaosimg_cipher_impl wrong = chaosimg_impl_generic;
+
+	(void)state;
+	assert_true(inner_agrees(&wrong, &chaosimg_impl_generic));
+	wrong.xctr = wrong_xctr;
+	assert_false(inner_agrees(&wrong, &chaosimg_impl_generic));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_list),
+		cmocka_unit_test(test_disagreement),
 		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_all_listed),
 		cmocka_unit_test(test_short_message),
