@@ -36,7 +36,7 @@ enum {
  */
 struct side {
 	const char *name;
-	bool library;
+	bool in_user_space;
 	struct chaosimg_cipher *cipher;
 	int transform, operation;
 	unsigned int wrong;
@@ -50,7 +50,7 @@ static void add_side(const char *name, bool library)
 {
 	struct side s = {
 		.name = name,
-		.library = library,
+		.in_user_space = library,
 		.transform = -1,
 		.operation = -1,
 	};
@@ -87,7 +87,7 @@ static void drop_key(struct side *s)
 static void set_key(struct side *s, const uint8_t *key)
 {
 	drop_key(s);
-	if (s->library) {
+	if (s->in_user_space) {
 		if (chaosimg_cipher_new(s->name, key, &s->cipher))
 			tap_diag("%s: %s", s->name, chaosimg_errmsg());
 		return;
@@ -121,7 +121,7 @@ static bool crypt_side(struct side *s, bool encrypt, const uint8_t *iv,
 		       uint8_t *dst, const uint8_t *src, size_t len)
 {
 	memset(dst, 0, len);
-	if (!s->library)
+	if (!s->in_user_space)
 		return crypt_kernel(s, encrypt, iv, dst, src, len);
 	return s->cipher && !chaosimg_cipher_crypt(s->cipher, encrypt, iv, dst,
 						   src, len);
@@ -199,7 +199,7 @@ int main(void)
 	run(messages);
 	for (i = 0; i < side_count; i++)
 		tap_ok(!sides[i].wrong, "%s%s: %u messages, %u of them wrong",
-		       sides[i].library ? "library's " : "", sides[i].name,
+		       sides[i].in_user_space ? "library's " : "", sides[i].name,
 		       messages, sides[i].wrong);
 	tap_end();
 }
