@@ -147,6 +147,14 @@ static struct fuse_session *make_session(const struct options *o)
 	return se;
 }
 
+/* Nothing of ours is mounted here any more; a broken connection still would be. */
+static bool is_gone(void)
+{
+	struct stat st;
+
+	return !stat(session.mountpoint, &st) && st.st_dev != session.dev;
+}
+
 static int serve(unsigned int threads)
 {
 	struct fuse_loop_config *cfg = fuse_loop_cfg_create();
@@ -158,6 +166,9 @@ static int serve(unsigned int threads)
 	fuse_loop_cfg_set_idle_threads(cfg, threads);
 	err = fuse_session_loop_mt(session.se, cfg);
 	fuse_loop_cfg_destroy(cfg);
+	/* After umount -l the last close may end the session in this way. */
+	if ((err == ECONNABORTED || err == -ECONNABORTED) && is_gone())
+		err = 0;
 	if (err)
 		log_line(LOG_ERR, "%s: the session with the kernel broke: %s",
 			 session.mountpoint, strerror(err < 0 ? -err : err));
