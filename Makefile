@@ -132,6 +132,17 @@ $(BUILD)/tests/cipher_vectors: tests/lib/cipher_vectors.c $(call obj,$(CIPHER_SR
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(BASE_CFLAGS) -Icipher $(LDFLAGS) -static -o $@ $(filter %.c %.o,$^)
 
+# Timing leaks of the cipher: for a quiet machine, so not a part of ./check.
+# TIMING="-s SECONDS -i IMPLEMENTATION": longer for each test; one of them alone.
+.PHONY: check-timing
+check-timing: $(BUILD)/tests/timing
+	$< $(TIMING)
+$(BUILD)/tests/timing: $(wildcard tests/timing/*.[ch]) $(call obj,$(CIPHER_SRC)) \
+		Makefile | prepare
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) $(BASE_CFLAGS) -Icipher $(LDFLAGS) -o $@ \
+		$(filter %.c %.o,$^) -lm
+
 .PHONY: benchprogs
 benchprogs: $(patsubst tests/bench/%.c,$(BUILD)/tests/%,$(wildcard tests/bench/*_bench.c))
 $(BUILD)/tests/%_bench: tests/bench/%_bench.c $(STATIC) Makefile | prepare
