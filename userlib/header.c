@@ -22,10 +22,16 @@ enum {
 	AT_KEYSET_ID = 32,
 	AT_GENERATION = 48,
 	AT_NONCE = 56,
-	AT_BODY = 72,
+	AT_FLAGS = 68,
+	AT_LENGTH = 72,
+	AT_JOURNAL_OFFSET = 80,
+	AT_JOURNAL_LENGTH = 88,
+	AT_BODY = 96,
 	BODY_SIZE = HEADER_SLOT - AT_BODY - GCM_TAG_SIZE - RECORD_CHECKSUM,
 	AT_TAG = AT_BODY + BODY_SIZE,
 	AT_CHECKSUM = AT_TAG + GCM_TAG_SIZE,
+
+	FLAG_SEALED = 1,
 };
 
 /* Offsets in the encrypted part. */
@@ -34,10 +40,7 @@ enum {
 	IN_BINDINGS = 1,
 	IN_HOLES = 2,
 	IN_SEGMENTS = 3,
-	IN_LENGTH = 8,
 	IN_MAC = 16,
-	IN_JOURNAL_OFFSET = 32,
-	IN_JOURNAL_LENGTH = 40,
 	IN_JOURNAL_COUNT = 48,
 	IN_JOURNAL_MAC = 56,
 	IN_BINDING = 72,
@@ -47,9 +50,7 @@ enum {
 	IN_SEGMENT = IN_TRANSFER_SYNTAX + 64,
 	IN_END = IN_SEGMENT + CHAOSIMG_SEGMENTS_MAX * 8,
 
-	FLAG_SEALED = 1,
-	FLAG_DICOM = 2,
-	FLAGS_KNOWN = FLAG_SEALED | FLAG_DICOM,
+	IN_FLAG_DICOM = 2,
 };
 
 _Static_assert((int)IN_END <= (int)BODY_SIZE, "the header's body must fit its slot");
@@ -57,15 +58,11 @@ _Static_assert((int)IN_END <= (int)BODY_SIZE, "the header's body must fit its sl
 static void pack_body(const struct header *h, uint8_t *b)
 {
 	memset(b, 0, BODY_SIZE);
-	b[IN_FLAGS] = (h->sealed ? FLAG_SEALED : 0) |
-		      (h->dicom.present ? FLAG_DICOM : 0);
+	b[IN_FLAGS] = h->dicom.present ? IN_FLAG_DICOM : 0;
 	b[IN_BINDINGS] = h->bindings;
 	b[IN_HOLES] = h->holes;
 	b[IN_SEGMENTS] = h->dicom.segments;
-	put_le64(b + IN_LENGTH, h->length);
 	memcpy(b + IN_MAC, h->mac, 16);
-	put_le64(b + IN_JOURNAL_OFFSET, h->journal.offset);
-	put_le64(b + IN_JOURNAL_LENGTH, h->journal.length);
 	put_le32(b + IN_JOURNAL_COUNT, h->journal.count);
 	memcpy(b + IN_JOURNAL_MAC, h->journal.mac, 16);
 	memcpy(b + IN_BINDING, h->binding, h->bindings * CHAOSIMG_BINDING_SIZE);
@@ -79,11 +76,9 @@ static void pack_body(const struct header *h, uint8_t *b)
 		put_le64(b + IN_SEGMENT + i * 8, h->dicom.segment[i]);
 }
 
-int header_pack(const struct header *h, const struct file_keys *k,
-		uint8_t slot[HEADER_SLOT])
+/* What tells how the stored file is laid out: to be had without a key. */
+static void pack_plain(const struct header *h, uint8_t slot[HEADER_SLOT])
 {
-	int err;
-
 	memset(slot, 0, AT_BODY);
 	memcpy(slot + AT_MAGIC, magic, sizeof(magic));
 	put_le16(slot + AT_VERSION, HEADER_VERSION);
@@ -92,6 +87,18 @@ int header_pack(const struct header *h, const struct file_keys *k,
 	memcpy(slot + AT_FILE_ID, h->file_id, CHAOSIMG_ID_SIZE);
 	memcpy(slot + AT_KEYSET_ID, h->keyset_id, CHAOSIMG_ID_SIZE);
 	put_le64(slot + AT_GENERATION, h->generation);
+	put_le32(slot + AT_FLAGS, h->sealed ? FLAG_SEALED : 0);
+	put_le64(slot + AT_LENGTH, h->length);
+	put_le64(slot + AT_JOURNAL_OFFSET, h->journal.offset);
+	put_le64(slot + AT_JOURNAL_LENGTH, h->journal.length);
+}
+
+int header_pack(const struct header *h, const struct file_keys *k,
+		uint8_t slot[HEADER_SLOT])
+{
+	int err;
+
+	pack_plain(h, slot);
 	err = random_bytes(slot + AT_NONCE, GCM_NONCE_SIZE);
 	if (err)
 		return err;
@@ -116,30 +123,32 @@ int header_peek(const uint8_t slot[HEADER_SLOT], struct header *h)
 		return fail(EPROTONOSUPPORT,
 			    "header: format version %u is newer than this program",
 			    version);
-	if (version != HEADER_VERSION || get_le16(slot + AT_SLOT_SIZE) != HEADER_SLOT)
+	if (version != HEADER_VERSION ||
+	    get_le16(slot + AT_SLOT_SIZE) != HEADER_SLOT ||
+	    (get_le32(slot + AT_FLAGS) & ~FLAG_SEALED))
 		return fail(EIO, "header: damaged");
 	h->chunk_size = get_le32(slot + AT_CHUNK_SIZE);
 	memcpy(h->file_id, slot + AT_FILE_ID, CHAOSIMG_ID_SIZE);
 	memcpy(h->keyset_id, slot + AT_KEYSET_ID, CHAOSIMG_ID_SIZE);
 	h->generation = get_le64(slot + AT_GENERATION);
+	h->sealed = get_le32(slot + AT_FLAGS) & FLAG_SEALED;
+	h->length = get_le64(slot + AT_LENGTH);
+	h->journal.offset = get_le64(slot + AT_JOURNAL_OFFSET);
+	h->journal.length = get_le64(slot + AT_JOURNAL_LENGTH);
 	return 0;
 }
 
 /* Authentic, but checked all the same: nothing here may index out of bounds. */
 static bool unpack_body(struct header *h, const uint8_t *b)
 {
-	h->sealed = b[IN_FLAGS] & FLAG_SEALED;
-	h->dicom.present = b[IN_FLAGS] & FLAG_DICOM;
+	h->dicom.present = b[IN_FLAGS] & IN_FLAG_DICOM;
 	h->bindings = b[IN_BINDINGS];
 	h->holes = b[IN_HOLES];
 	h->dicom.segments = b[IN_SEGMENTS];
-	if ((b[IN_FLAGS] & ~FLAGS_KNOWN) || h->bindings > CHAOSIMG_BINDINGS_MAX ||
+	if ((b[IN_FLAGS] & ~IN_FLAG_DICOM) || h->bindings > CHAOSIMG_BINDINGS_MAX ||
 	    h->holes > HEADER_HOLES || h->dicom.segments > CHAOSIMG_SEGMENTS_MAX)
 		return false;
-	h->length = get_le64(b + IN_LENGTH);
 	memcpy(h->mac, b + IN_MAC, 16);
-	h->journal.offset = get_le64(b + IN_JOURNAL_OFFSET);
-	h->journal.length = get_le64(b + IN_JOURNAL_LENGTH);
 	h->journal.count = get_le32(b + IN_JOURNAL_COUNT);
 	memcpy(h->journal.mac, b + IN_JOURNAL_MAC, 16);
 	memcpy(h->binding, b + IN_BINDING, h->bindings * CHAOSIMG_BINDING_SIZE);

@@ -76,9 +76,10 @@ int header_pack(const struct header *h, const struct file_keys *k,
 		uint8_t slot[HEADER_SLOT]);
 
 /**
- * header_peek() - read a slot's plain part: which keys it needs
+ * header_peek() - read a slot's plain part: keys, layout; not authenticated
  * @slot: as read
- * @h: receives ids, generation and chunk size
+ * @h: receives ids, generation, chunk size, length, whether it is sealed, and
+ *	where the journal is
  * Return: 0; -EIO if it is no header or damaged; -EPROTONOSUPPORT.
  */
 int header_peek(const uint8_t slot[HEADER_SLOT], struct header *h);

@@ -143,7 +143,10 @@ class StoredFile:
         self.stored, self.chunk = stored, chunk
         slots = [self.slot(i, keysets) for i in (0, SLOT)]
         need(any(slots), "no valid header slot")
-        _, self.id, keys, self.mac_key, body = max(s for s in slots if s)
+        _, self.id, keys, self.mac_key, plain, body = max(
+            s for s in slots if s)
+        need(number(plain[68:72]) == 1, "not sealed")
+        self.length = number(plain[72:80])
         self.chaos, self.aead = halves(expand(
             keys["identity"], b"chaosimg record v1" + self.id, 64))
         self.parse(body, binding)
@@ -153,18 +156,17 @@ class StoredFile:
         if xxh3(slot[:2040]) != number(slot[2040:]):
             return None
         need(slot[:12] == b"CHAOSIMG" + le(1, 2) + le(SLOT, 2), "magic")
-        need(number(slot[12:16]) == self.chunk and not any(slot[68:72]), "slot")
+        need(number(slot[12:16]) == self.chunk, "slot")
         keys = keysets[slot[32:48]]
         header, mac = halves(expand(keys["structure"],
                                     b"chaosimg header v1" + slot[16:32], 64))
-        body = AESGCM(header).decrypt(slot[56:68], slot[72:2040], slot[:72])
-        return number(slot[48:56]), slot[16:32], keys, mac, body
+        body = AESGCM(header).decrypt(slot[56:68], slot[96:2040], slot[:96])
+        return number(slot[48:56]), slot[16:32], keys, mac, slot[:96], body
 
     def parse(self, body, binding):
         flags, bindings, holes, segments = body[:4]
-        need(flags & 1 and not flags & ~3, "not sealed")
+        need(not flags & ~2, "flags")
         self.dicom = bool(flags & 2)
-        self.length = number(body[8:16])
         self.mac = body[16:32]
         need(binding in [body[72 + 16 * i:][:16] for i in range(bindings)],
              "stands under a name that is not its own")
