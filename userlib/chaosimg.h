@@ -873,6 +873,34 @@ int chaosimg_image_encrypt(const struct chaosimg_credential *cred, int in,
 int chaosimg_image_decrypt(const struct chaosimg_credential *cred, int in,
 			   int out, void (*progress)(uint64_t done));
 
+/* --- what this machine can do ---------------------------------------------- */
+
+/**
+ * struct chaosimg_speed - what one thread gets done
+ * @seal: plaintext bytes a second, encrypted
+ * @open: plaintext bytes a second, authenticated and decrypted
+ */
+struct chaosimg_speed {
+	double seal;
+	double open;
+};
+
+/**
+ * chaosimg_measure_records() - how fast this thread seals and opens records
+ * @impl: the inner cipher's implementation, as in chaosimg_cipher_new()
+ * @chunk_size: plaintext bytes in a record, as in an archive; 0 for the default
+ * @seconds: measure for about so long; at most 3600
+ * @out: filled in
+ *
+ * Both layers, in memory, under random keys: what an archive's images cost
+ * without its disk.
+ *
+ * Return: 0; -EINVAL for a bad size or time; -ENOENT; -ENOMEM; -EIO without
+ * randomness, or if the kernel's cipher failed.
+ */
+int chaosimg_measure_records(const char *impl, uint32_t chunk_size,
+			     double seconds, struct chaosimg_speed *out);
+
 #pragma GCC visibility pop
 
 #ifdef __cplusplus
