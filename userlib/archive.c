@@ -19,6 +19,7 @@ int archive_new(const uint8_t id[CHAOSIMG_ID_SIZE],
 	if (!a)
 		return fail(ENOMEM, "no memory for an archive");
 	a->fd = a->data_fd = a->lock_fd = -1;
+	pthread_mutex_init(&a->keysets, NULL);
 	memcpy(a->id, id, sizeof(a->id));
 	a->chunk_size = chunk_size;
 	ret = chaosimg_archive_set_cipher(a, NULL);
@@ -51,6 +52,7 @@ void chaosimg_archive_close(struct chaosimg_archive *a)
 	close_fd(a->fd);
 	/* Last: the next writer may come in now. */
 	close_fd(a->lock_fd);
+	pthread_mutex_destroy(&a->keysets);
 	free(a);
 }
 

@@ -3,6 +3,9 @@
 #ifndef CHAOSIMG_ARCHIVE_H
 #define CHAOSIMG_ARCHIVE_H
 
+#include <pthread.h>
+#include <time.h>
+
 #include "chaosimg.h"
 #include "inner.h"
 
@@ -29,6 +32,13 @@ struct config;		/* config.h: what chaosimg.json says */
 struct keyring;		/* keyring.c: archive key and keysets */
 struct name_keys;	/* names.c */
 
+/** struct config_stamp - tells one version of the configuration from another */
+struct config_stamp {
+	dev_t dev;
+	ino_t ino;
+	struct timespec ctime;
+};
+
 /**
  * struct chaosimg_archive - an opened archive
  * @fd: ARCHIVE itself, -1 for the archive behind a single image
@@ -40,6 +50,8 @@ struct name_keys;	/* names.c */
  * @ring: archive key and keysets
  * @names: keys for names, links and attributes
  * @inner: the inner cipher's implementation
+ * @keysets: held while keysets are looked for on the disk
+ * @seen: the configuration that was looked at last for them [keysets]
  */
 struct chaosimg_archive {
 	int fd;
@@ -51,6 +63,8 @@ struct chaosimg_archive {
 	struct keyring *ring;
 	struct name_keys *names;
 	const struct inner_impl *inner;
+	pthread_mutex_t keysets;
+	struct config_stamp seen;
 };
 
 /**
@@ -107,8 +121,25 @@ const struct keyset *keyring_newest(struct keyring *ring);
 const struct keyset *keyring_find(struct keyring *ring,
 				  const uint8_t id[CHAOSIMG_ID_SIZE]);
 
-/** keyring_add() - add an unwrapped keyset; copied to locked memory */
+/** keyring_add() - add a keyset that serves new files; copied to locked memory */
 int keyring_add(struct keyring *ring, const struct keyset *ks);
+
+/** keyring_add_older() - the same for one that serves only files of its own */
+int keyring_add_older(struct keyring *ring, const struct keyset *ks);
+
+/**
+ * keyset_demand() - the keyset of a file: from the keyring, or from the disk
+ * @a: the archive
+ * @id: the keyset's id
+ * @out: receives it; it lives as long as the archive
+ *
+ * A keyset that another process made since the archive was opened is found so.
+ *
+ * Return: 0; -ENOKEY if it is missing or damaged; -ENOMEM; the system's error.
+ */
+int keyset_demand(struct chaosimg_archive *a,
+		  const uint8_t id[CHAOSIMG_ID_SIZE],
+		  const struct keyset **out);
 
 /** names_init() - derive the keys for names, links and attributes */
 int names_init(struct chaosimg_archive *a);

@@ -124,26 +124,12 @@ struct slots {
 	int count;
 };
 
-static void hex_id(const uint8_t id[CHAOSIMG_ID_SIZE],
-		   char out[2 * CHAOSIMG_ID_SIZE + 1])
-{
-	for (int i = 0; i < CHAOSIMG_ID_SIZE; i++) {
-		out[2 * i] = "0123456789abcdef"[id[i] >> 4];
-		out[2 * i + 1] = "0123456789abcdef"[id[i] & 15];
-	}
-	out[2 * CHAOSIMG_ID_SIZE] = 0;
-}
-
 static int find_keys(struct chaosimg_file *f, const struct header *h)
 {
-	const struct keyset *ks = keyring_find(f->a->ring, h->keyset_id);
-	char id[2 * CHAOSIMG_ID_SIZE + 1];
+	const struct keyset *ks;
+	int err = keyset_demand(f->a, h->keyset_id, &ks);
 
-	if (!ks) {
-		hex_id(h->keyset_id, id);
-		return fail(ENOKEY, "header: keyset %s is missing", id);
-	}
-	return file_keys_new(f->a, ks, h->file_id, &f->keys);
+	return err ? err : file_keys_new(f->a, ks, h->file_id, &f->keys);
 }
 
 static int header_sane(const struct chaosimg_file *f, const struct header *h)

@@ -3,7 +3,9 @@
  * The keys of an opened archive: its archive key and its keysets.
  *
  * Keysets are only ever added, at the head of a list that is published
- * atomically: files are opened while a keyset is added, without a lock.
+ * atomically: files are opened while a keyset is added, without a lock. Which
+ * of them serves new files is a pointer of its own, as an older one may be
+ * added late, when the first file under it is opened.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -12,13 +14,27 @@
 #include "archive.h"
 #include "keyring.h"
 
+/**
+ * struct node - a keyset
+ * @set: its keys
+ * @served: it serves new files, or did, or was passed over: never again
+ * @next: added before it
+ */
 struct node {
 	struct keyset set;
-	struct node *older;
+	_Atomic bool served;
+	struct node *next;
 };
 
+/**
+ * struct keyring - the keys
+ * @key: the archive key
+ * @head: the keyset added last
+ * @newest: the one that serves new files
+ */
 struct keyring {
 	uint8_t key[CHAOSIMG_KEY_SIZE];
+	struct node *_Atomic head;
 	struct node *_Atomic newest;
 };
 
@@ -29,6 +45,7 @@ int keyring_new(const uint8_t key[CHAOSIMG_KEY_SIZE], struct keyring **out)
 	if (!ring)
 		return -ENOMEM;
 	memcpy(ring->key, key, sizeof(ring->key));
+	atomic_init(&ring->head, NULL);
 	atomic_init(&ring->newest, NULL);
 	*out = ring;
 	return 0;
@@ -36,12 +53,12 @@ int keyring_new(const uint8_t key[CHAOSIMG_KEY_SIZE], struct keyring **out)
 
 void keyring_free(struct keyring *ring)
 {
-	struct node *n, *older;
+	struct node *n, *next;
 
 	if (!ring)
 		return;
-	for (n = ring->newest; n; n = older) {
-		older = n->older;
+	for (n = ring->head; n; n = next) {
+		next = n->next;
 		secret_free(n);
 	}
 	secret_free(ring);
@@ -66,28 +83,73 @@ const struct keyset *keyring_newest(struct keyring *ring)
 	return n ? &n->set : NULL;
 }
 
-const struct keyset *keyring_find(struct keyring *ring,
-				  const uint8_t id[CHAOSIMG_ID_SIZE])
+static struct node *find(struct keyring *ring,
+			 const uint8_t id[CHAOSIMG_ID_SIZE])
 {
-	struct node *n = atomic_load_explicit(&ring->newest,
+	struct node *n = atomic_load_explicit(&ring->head,
 					      memory_order_acquire);
 
 	while (n && memcmp(n->set.id, id, CHAOSIMG_ID_SIZE))
-		n = n->older;
+		n = n->next;
+	return n;
+}
+
+const struct keyset *keyring_find(struct keyring *ring,
+				  const uint8_t id[CHAOSIMG_ID_SIZE])
+{
+	struct node *n = find(ring, id);
+
 	return n ? &n->set : NULL;
 }
 
-int keyring_add(struct keyring *ring, const struct keyset *ks)
+static struct node *insert(struct keyring *ring, const struct keyset *ks)
 {
 	struct node *n = secret_alloc(sizeof(*n));
 
 	if (!n)
-		return -ENOMEM;
+		return NULL;
 	n->set = *ks;
-	n->older = atomic_load_explicit(&ring->newest, memory_order_relaxed);
-	while (!atomic_compare_exchange_weak_explicit(&ring->newest, &n->older,
+	n->next = atomic_load_explicit(&ring->head, memory_order_relaxed);
+	while (!atomic_compare_exchange_weak_explicit(&ring->head, &n->next,
 						      n, memory_order_release,
 						      memory_order_relaxed))
 		;
+	return n;
+}
+
+static void serve(struct keyring *ring, struct node *n)
+{
+	n->served = true;
+	atomic_store_explicit(&ring->newest, n, memory_order_release);
+}
+
+int keyring_add(struct keyring *ring, const struct keyset *ks)
+{
+	struct node *n = insert(ring, ks);
+
+	if (!n)
+		return -ENOMEM;
+	serve(ring, n);
 	return 0;
+}
+
+int keyring_add_older(struct keyring *ring, const struct keyset *ks)
+{
+	return insert(ring, ks) ? 0 : -ENOMEM;
+}
+
+void keyring_serve(struct keyring *ring, const uint8_t id[CHAOSIMG_ID_SIZE])
+{
+	struct node *n = find(ring, id);
+
+	if (n && !n->served)
+		serve(ring, n);
+}
+
+void keyring_pass_over(struct keyring *ring, const uint8_t id[CHAOSIMG_ID_SIZE])
+{
+	struct node *n = find(ring, id);
+
+	if (n)
+		n->served = true;
 }

@@ -81,10 +81,13 @@ int keyset_wrap(const struct keyring *ring,
 	return ret;
 }
 
-int keyset_unwrap(struct keyring *ring,
-		  const uint8_t archive_id[CHAOSIMG_ID_SIZE],
-		  const uint8_t id[CHAOSIMG_ID_SIZE], uint64_t created,
-		  const uint8_t wrapped[KEYSET_WRAPPED], const char *where)
+/* What is done with a keyset that proved authentic. */
+typedef int add_fn(struct keyring *ring, const struct keyset *ks);
+
+static int unwrap(struct keyring *ring, const uint8_t *archive_id,
+		  const uint8_t *id, uint64_t created,
+		  const uint8_t wrapped[KEYSET_WRAPPED], const char *where,
+		  add_fn *add)
 {
 	uint8_t *kek = secret_alloc(CHAOSIMG_KEY_SIZE);
 	struct keyset *ks = secret_alloc(sizeof(*ks));
@@ -104,11 +107,20 @@ int keyset_unwrap(struct keyring *ring,
 		ret = fail(EBADMSG, "%s: damaged: not of this archive, or altered",
 			   where);
 	if (!ret)
-		ret = keyring_add(ring, ks);
+		ret = add(ring, ks);
 out:
 	secret_free(ks);
 	secret_free(kek);
 	return ret;
+}
+
+int keyset_unwrap(struct keyring *ring,
+		  const uint8_t archive_id[CHAOSIMG_ID_SIZE],
+		  const uint8_t id[CHAOSIMG_ID_SIZE], uint64_t created,
+		  const uint8_t wrapped[KEYSET_WRAPPED], const char *where)
+{
+	return unwrap(ring, archive_id, id, created, wrapped, where,
+		      keyring_add);
 }
 
 void keyset_name(const uint8_t id[CHAOSIMG_ID_SIZE],
@@ -212,7 +224,7 @@ static int find_wrap(struct json_object *root, const char *where,
 }
 
 static int parse(struct json_object *root, const char *where,
-		 struct chaosimg_archive *a, const uint8_t *id)
+		 struct chaosimg_archive *a, const uint8_t *id, add_fn *add)
 {
 	uint8_t wrapped[KEYSET_WRAPPED];
 	uint8_t own[CHAOSIMG_ID_SIZE], archive[CHAOSIMG_ID_SIZE];
@@ -234,11 +246,12 @@ static int parse(struct json_object *root, const char *where,
 	ret = find_wrap(root, where, wrapped);
 	if (ret)
 		return ret;
-	return keyset_unwrap(a->ring, a->id, id, created, wrapped, where);
+	return unwrap(a->ring, a->id, id, created, wrapped, where, add);
 }
 
 static int load_text(struct chaosimg_archive *a, const char *where,
-		     const uint8_t *id, const char *text, size_t len)
+		     const uint8_t *id, const char *text, size_t len,
+		     add_fn *add)
 {
 	struct json_object *root;
 	int ret;
@@ -247,13 +260,13 @@ static int load_text(struct chaosimg_archive *a, const char *where,
 			   KEYSET_VERSION, &root);
 	if (ret)
 		return ret;
-	ret = parse(root, where, a, id);
+	ret = parse(root, where, a, id, add);
 	json_object_put(root);
 	return ret;
 }
 
-int keyset_load(struct chaosimg_archive *a, const char *path,
-		const uint8_t id[CHAOSIMG_ID_SIZE])
+static int load(struct chaosimg_archive *a, const char *path,
+		const uint8_t id[CHAOSIMG_ID_SIZE], add_fn *add)
 {
 	char name[NAME_SIZE], where[256];
 	char *text = NULL;
@@ -270,7 +283,19 @@ int keyset_load(struct chaosimg_archive *a, const char *path,
 	if (ret == -ENOENT)
 		return fail(ENOKEY, "%s: missing keyset", where);
 	if (!ret)
-		ret = load_text(a, where, id, text, len);
+		ret = load_text(a, where, id, text, len, add);
 	free(text);
 	return ret;
+}
+
+int keyset_load(struct chaosimg_archive *a, const char *path,
+		const uint8_t id[CHAOSIMG_ID_SIZE])
+{
+	return load(a, path, id, keyring_add);
+}
+
+int keyset_load_older(struct chaosimg_archive *a, const char *path,
+		      const uint8_t id[CHAOSIMG_ID_SIZE])
+{
+	return load(a, path, id, keyring_add_older);
 }

@@ -39,7 +39,7 @@ int keyset_store(const struct chaosimg_archive *a, const char *path,
 		 const struct keyset *ks);
 
 /**
- * keyset_load() - read keysets/<id>.json into the archive's keyring
+ * keyset_load() - read keysets/<id>.json, which then serves new files
  * @a: the archive
  * @path: the archive's, for the error text
  * @id: the keyset's id
@@ -48,6 +48,10 @@ int keyset_store(const struct chaosimg_archive *a, const char *path,
  */
 int keyset_load(struct chaosimg_archive *a, const char *path,
 		const uint8_t id[CHAOSIMG_ID_SIZE]);
+
+/** keyset_load_older() - the same for one that serves only files of its own */
+int keyset_load_older(struct chaosimg_archive *a, const char *path,
+		      const uint8_t id[CHAOSIMG_ID_SIZE]);
 
 /** keyset_name() - "<id>.json" */
 void keyset_name(const uint8_t id[CHAOSIMG_ID_SIZE],
