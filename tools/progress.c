@@ -55,6 +55,15 @@ void progress_update(uint64_t done)
 	fflush(stderr);
 }
 
+void progress_stage(const char *what, unsigned int n, unsigned int of)
+{
+	if (!isatty(STDERR_FILENO))
+		return;
+	progress.drawn = true;
+	fprintf(stderr, "\r%s: %u of %u\033[K", what, n, of);
+	fflush(stderr);
+}
+
 void progress_end(void)
 {
 	if (progress.drawn)

@@ -1,66 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* How chaosimg info looks for programs: JSON. */
-#include <errno.h>
-#include <locale.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include <json-c/json.h>
 
+#include "json.h"
 #include "tool.h"
-
-/* Set if any value could not be made: a report is complete or an error. */
-static bool incomplete;
-
-static void put(struct json_object *to, const char *name,
-		struct json_object *value)
-{
-	if (!value || json_object_object_add(to, name, value))
-		incomplete = true;
-}
-
-static void put_number(struct json_object *to, const char *name, uint64_t value)
-{
-	put(to, name, json_object_new_uint64(value));
-}
-
-static bool is_utf8(const char *text)
-{
-	locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", NULL), old;
-	bool valid;
-
-	if (!utf8)
-		return false;
-	old = uselocale(utf8);
-	valid = mbstowcs(NULL, text, 0) != (size_t)-1;
-	uselocale(old);
-	freelocale(utf8);
-	return valid;
-}
-
-/* Names are bytes, JSON is UTF-8: other names have each high byte escaped. */
-static void put_text(struct json_object *to, const char *name, const char *text)
-{
-	size_t size = 4 * strlen(text) + 8, n = 0;
-	const unsigned char *p;
-	char *out;
-
-	if (is_utf8(text)) {
-		put(to, name, json_object_new_string(text));
-		return;
-	}
-	out = malloc(size);
-	if (!out) {
-		incomplete = true;
-		return;
-	}
-	for (p = (const unsigned char *)text; *p; p++)
-		n += (size_t)snprintf(out + n, size - n,
-				      *p < 0x80 ? "%c" : "\\%03o", *p);
-	put(to, name, json_object_new_string(out));
-	free(out);
-}
 
 static void put_id(struct json_object *to, const char *name,
 		   const uint8_t id[CHAOSIMG_ID_SIZE])
@@ -69,40 +12,6 @@ static void put_id(struct json_object *to, const char *name,
 
 	bytes_to_hex(id, CHAOSIMG_ID_SIZE, hex);
 	put_text(to, name, hex);
-}
-
-static struct json_object *new_array(struct json_object *to, const char *name)
-{
-	struct json_object *array = json_object_new_array();
-
-	put(to, name, array);
-	return array;
-}
-
-static struct json_object *new_row(struct json_object *array)
-{
-	struct json_object *row = json_object_new_object();
-
-	if (!array || !row || json_object_array_add(array, row)) {
-		json_object_put(row);
-		incomplete = true;
-		return NULL;
-	}
-	return row;
-}
-
-static int write_json(const char *path, struct json_object *root)
-{
-	const char *text = NULL;
-
-	if (root && !incomplete)
-		text = json_object_to_json_string_ext(root,
-				JSON_C_TO_STRING_PRETTY |
-				JSON_C_TO_STRING_NOSLASHESCAPE);
-	if (text)
-		puts(text);
-	json_object_put(root);
-	return text ? DONE : failed("%s: %s", path, strerror(ENOMEM));
 }
 
 static void put_slot(struct json_object *row,
@@ -115,10 +24,7 @@ static void put_slot(struct json_object *row,
 	put_number(row, "created", s->created);
 	if (!s->argon2_time)
 		return;
-	argon2 = json_object_new_object();
-	put(row, "argon2id", argon2);
-	if (!argon2)
-		return;
+	argon2 = new_object(row, "argon2id");
 	put_number(argon2, "passes", s->argon2_time);
 	put_number(argon2, "memory_kib", s->argon2_memory);
 	put_number(argon2, "lanes", s->argon2_lanes);
@@ -171,7 +77,7 @@ static void put_dicom(struct json_object *root,
 {
 	const char *name = transfer_syntax_name(info->transfer_syntax);
 
-	put(root, "dicom", json_object_new_boolean(info->dicom));
+	put_boolean(root, "dicom", info->dicom);
 	if (!info->dicom)
 		return;
 	put_text(root, "modality", info->modality);
@@ -195,7 +101,7 @@ int print_file_json(const struct found *found,
 	put_id(root, "file_id", info->file_id);
 	put_id(root, "keyset", info->keyset_id);
 	put_number(root, "generation", info->generation);
-	put(root, "sealed", json_object_new_boolean(info->sealed));
+	put_boolean(root, "sealed", info->sealed);
 	put_number(root, "length", info->length);
 	put_number(root, "stored_length", info->stored);
 	put_dicom(root, info);

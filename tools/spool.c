@@ -2,6 +2,7 @@
 /* Standard input and output where a seekable file is needed. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,27 +35,43 @@ int input_open(const char *path, int *fd)
 	return DONE;
 }
 
-int spool_open(int *fd)
+/* A signal in between would leave the file behind, under a name. */
+static int open_and_unlink(const char *dir, int *fd)
 {
-	const char *dir = getenv("TMPDIR");
 	char path[4096];
+	sigset_t all, old;
+	int err;
 
-	/* Spools may be large: /tmp is often in memory. */
-	if (!dir || !*dir)
-		dir = "/var/tmp";
+	if (snprintf(path, sizeof(path), "%s/chaosimg.XXXXXX", dir) >=
+	    (int)sizeof(path))
+		return failed("%s: %s", dir, strerror(ENAMETOOLONG));
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &old);
+	*fd = mkostemp(path, O_CLOEXEC);
+	err = errno;
+	if (*fd >= 0)
+		unlink(path);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	errno = err;
+	return *fd < 0 ? failed_errno(dir) : DONE;
+}
+
+int unnamed_open(const char *dir, int *fd)
+{
 	*fd = open(dir, O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600);
 	if (*fd >= 0)
 		return DONE;
 	if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
 		return failed_errno(dir);
-	if (snprintf(path, sizeof(path), "%s/chaosimg.XXXXXX", dir) >=
-	    (int)sizeof(path))
-		return failed("%s: %s", dir, strerror(ENAMETOOLONG));
-	*fd = mkostemp(path, O_CLOEXEC);
-	if (*fd < 0)
-		return failed_errno(dir);
-	unlink(path);
-	return DONE;
+	return open_and_unlink(dir, fd);
+}
+
+int spool_open(int *fd)
+{
+	const char *dir = getenv("TMPDIR");
+
+	/* Spools may be large: /tmp is often in memory. */
+	return unnamed_open(dir && *dir ? dir : "/var/tmp", fd);
 }
 
 static int write_all(int fd, const char *buf, size_t len)

@@ -163,6 +163,14 @@ void progress_begin(const char *verb, uint64_t total);
 /** progress_update() - @done bytes are done; cheap enough for every chunk */
 void progress_update(uint64_t done);
 
+/**
+ * progress_stage() - show a stage, if standard error is a terminal
+ * @what: its name
+ * @n: which of its rounds has begun, from 1
+ * @of: how many there will be
+ */
+void progress_stage(const char *what, unsigned int n, unsigned int of);
+
 /** progress_end() - clear the line */
 void progress_end(void);
 
@@ -247,6 +255,9 @@ void output_discard(struct output *o);
 
 /** input_open() - a file, or standard input for "-"; no directory */
 int input_open(const char *path, int *fd);
+
+/** unnamed_open() - a file in a directory that has no name and so goes by itself */
+int unnamed_open(const char *dir, int *fd);
 
 /** spool_open() - an unlinked temporary file, for ciphertext only */
 int spool_open(int *fd);
