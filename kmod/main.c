@@ -147,26 +147,34 @@ static int register_driver(const struct chaosimg_cipher_impl *impl)
 	return err;
 }
 
-static void unregister_drivers(void)
+/*
+ * Generic first, without which nothing is registered. Later ones that cannot
+ * be are left out: what has just been registered is in use by the kernel's own
+ * tests, and must not be taken back then.
+ */
+static int register_drivers(const struct chaosimg_cipher_impl **proved,
+			    size_t n)
 {
-	while (driver_count)
-		crypto_unregister_skcipher(&drivers[--driver_count].alg);
+	size_t i;
+	int err = register_driver(proved[0]);
+
+	for (i = 1; !err && i < n; i++)
+		register_driver(proved[i]);
+	return err;
 }
 
-/* Only what has proved itself is registered; generic must have. */
-static int add_driver(const struct chaosimg_cipher_impl *impl)
+/* 1 if @impl computes rightly, 0 if it is to be left out; generic must. */
+static int prove(const struct chaosimg_cipher_impl *impl)
 {
 	int err = chaosimg_selftest(impl, spoil && !strcmp(spoil, impl->name));
 
-	if (!err)
-		return register_driver(impl);
 	if (err == -EBADMSG) {
 		pr_err("chaosimg-%s failed its self-test: not registered\n",
 		       impl->name);
 		if (impl != &chaosimg_impl_generic)
 			return 0;
 	}
-	return err;
+	return err ?: 1;
 }
 
 /* In FIPS mode the crypto API panics over a module that is not signed. */
@@ -181,26 +189,29 @@ static bool may_register(void)
 static int __init chaosimg_init(void)
 {
 	const struct chaosimg_cipher_impl *list[CHAOSIMG_IMPLS_MAX];
+	const struct chaosimg_cipher_impl *proved[CHAOSIMG_IMPLS_MAX];
 	size_t n = chaosimg_cipher_impls(chaosimg_kernel_features(), list,
 					 ARRAY_SIZE(list));
-	int err;
+	size_t good = 0;
+	int result;
 
 	if (!may_register())
 		return -EKEYREJECTED;
 	/* generic, which is the last, first. */
 	while (n) {
-		err = add_driver(list[--n]);
-		if (err) {
-			unregister_drivers();
-			return err;
-		}
+		result = prove(list[--n]);
+		if (result < 0)
+			return result;
+		if (result)
+			proved[good++] = list[n];
 	}
-	return 0;
+	return register_drivers(proved, good);
 }
 
 static void __exit chaosimg_exit(void)
 {
-	unregister_drivers();
+	while (driver_count)
+		crypto_unregister_skcipher(&drivers[--driver_count].alg);
 }
 
 module_init(chaosimg_init);
