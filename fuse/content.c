@@ -12,7 +12,7 @@
 #include "fs.h"
 
 /* Not touching the access time is for the owner and root alone. */
-static int reopen_quietly(const struct inode *in, int flags)
+static int reopen_quietly(struct inode *in, int flags)
 {
 	int fd = inode_reopen(in, flags | O_NOATIME);
 
@@ -23,26 +23,36 @@ static int reopen_quietly(const struct inode *in, int flags)
  * A file whose mode keeps its owner out. The kernel has checked who may do
  * what; without root's rights we have to let ourselves in to do it.
  */
-static int reopen_own(const struct inode *in, int flags)
+static int reopen_used(struct inode *in, int flags)
 {
 	char path[32];
 	struct stat st;
 	int fd;
 
-	if (fs.root || fstatat(in->fd, "", &st, AT_EMPTY_PATH) ||
-	    st.st_uid != geteuid())
+	if (fstatat(in->fd, "", &st, AT_EMPTY_PATH) || st.st_uid != geteuid())
 		return -EACCES;
 	inode_proc_path(in, path);
 	if (chmod(path, (st.st_mode & 07777) | S_IRUSR | S_IWUSR))
 		return -errno;
 	fd = reopen_quietly(in, flags);
 	if (chmod(path, st.st_mode & 07777))
-		log_cause(in->fd, NULL, "its mode could not be set back");
+		log_cause(in, NULL, "its mode could not be set back");
+	return fd;
+}
+
+static int reopen_own(struct inode *in, int flags)
+{
+	int fd;
+
+	if (fs.root || inode_use(in))
+		return -EACCES;
+	fd = reopen_used(in, flags);
+	inode_done(in);
 	return fd;
 }
 
 /* Descriptor for the contents: for writing if it may be had; needs in->lock. */
-static int reopen_contents(const struct inode *in, bool *writable)
+static int reopen_contents(struct inode *in, bool *writable)
 {
 	int fd;
 
@@ -82,7 +92,7 @@ static int open_file(struct inode *in, const binding_t b,
 	if (seconds() < in->unsynced_until)
 		flags |= CHAOSIMG_FILE_UNSYNCED;
 	err = chaosimg_file_open(fs.archive, fd, b, flags, f);
-	return err ? log_damage(err, in->fd, NULL) : 0;
+	return err ? log_damage(err, in, NULL) : 0;
 }
 
 /* The kernel zero-fills what lies between its length and ours: not with us. */
@@ -158,7 +168,7 @@ static void restore_mtime(struct inode *in)
 	const struct timespec tv[2] = { { .tv_nsec = UTIME_OMIT }, in->mtime };
 
 	if (in->mtime_known)
-		utimensat(in->fd, "", tv, AT_EMPTY_PATH);
+		futimens(chaosimg_file_fd(in->file), tv);
 }
 
 /* Before the library writes for its own purposes. */
@@ -167,7 +177,7 @@ static void pin_mtime(struct inode *in)
 	struct stat st;
 
 	pthread_mutex_lock(&in->lock);
-	if (!in->mtime_known && !fstatat(in->fd, "", &st, AT_EMPTY_PATH)) {
+	if (!in->mtime_known && !fstat(chaosimg_file_fd(in->file), &st)) {
 		in->mtime = st.st_mtim;
 		in->mtime_known = true;
 	}
@@ -181,9 +191,27 @@ static void unpin_mtime(struct inode *in)
 	pthread_mutex_unlock(&in->lock);
 }
 
+/* What closing writes and changes is done with a descriptor of our own. */
+static int close_file(struct inode *in)
+{
+	int fd = dup(chaosimg_file_fd(in->file)), err;
+	const struct timespec tv[2] = { { .tv_nsec = UTIME_OMIT }, in->mtime };
+	struct stat st;
+
+	err = chaosimg_file_close(in->file);
+	in->file = NULL;
+	if (fd < 0)
+		return err;
+	if (in->mtime_known)
+		futimens(fd, tv);
+	if (!fstat(fd, &st))
+		in->stored = st.st_size;
+	close(fd);
+	return err;
+}
+
 int content_close(struct inode *in)
 {
-	struct stat st;
 	int err = 0;
 
 	pthread_mutex_lock(&in->lock);
@@ -194,14 +222,10 @@ int content_close(struct inode *in)
 	in->size = chaosimg_file_length(in->file);
 	in->unsynced_until = chaosimg_file_durable(in->file) ?
 			     0 : seconds() + WRITEBACK_SECONDS;
-	err = chaosimg_file_close(in->file);
+	err = close_file(in);
 	if (err)
-		log_damage(err, in->fd, NULL);
-	in->file = NULL;
-	restore_mtime(in);
+		log_damage(err, in, NULL);
 	in->mtime_known = false;
-	if (!fstatat(in->fd, "", &st, AT_EMPTY_PATH))
-		in->stored = st.st_size;
 	pthread_mutex_unlock(&in->lock);
 	return err;
 }
@@ -222,7 +246,7 @@ int content_flush(struct inode *in)
 	int err = chaosimg_file_flush(in->file);
 
 	unpin_mtime(in);
-	return err ? log_damage(err, in->fd, NULL) : 0;
+	return err ? log_damage(err, in, NULL) : 0;
 }
 
 int content_sync(struct inode *in)
@@ -230,7 +254,7 @@ int content_sync(struct inode *in)
 	int err = chaosimg_file_sync(in->file);
 
 	unpin_mtime(in);
-	return err ? log_damage(err, in->fd, NULL) : 0;
+	return err ? log_damage(err, in, NULL) : 0;
 }
 
 int content_truncate(struct inode *in, uint64_t length)
@@ -241,28 +265,47 @@ int content_truncate(struct inode *in, uint64_t length)
 		return err;
 	err = chaosimg_file_truncate(in->file, length);
 	if (err)
-		log_damage(err, in->fd, NULL);
+		log_damage(err, in, NULL);
 	else
 		content_changed(in);
 	later = content_close(in);
 	return err ? err : later;
 }
 
+static int set_times(struct inode *in, const struct timespec tv[2])
+{
+	int err = inode_use(in);
+
+	if (err)
+		return err;
+	if (utimensat(in->fd, "", tv, AT_EMPTY_PATH))
+		err = -errno;
+	inode_done(in);
+	return err;
+}
+
+static int set_times_open(struct inode *in, const struct timespec tv[2])
+{
+	int fd = chaosimg_file_fd(in->file);
+	struct stat st;
+
+	if (futimens(fd, tv))
+		return -errno;
+	if (tv[1].tv_nsec == UTIME_OMIT)
+		return 0;
+	in->mtime_known = !fstat(fd, &st);
+	if (in->mtime_known)
+		in->mtime = st.st_mtim;
+	return 0;
+}
+
 /* As a whole: a file that is just being closed sets its own mtime. */
 int content_set_times(struct inode *in, const struct timespec tv[2])
 {
-	struct stat st;
-	int err = 0;
+	int err;
 
 	pthread_mutex_lock(&in->lock);
-	if (utimensat(in->fd, "", tv, AT_EMPTY_PATH))
-		err = -errno;
-	if (!err && tv[1].tv_nsec != UTIME_OMIT) {
-		in->mtime_known = in->file &&
-				  !fstatat(in->fd, "", &st, AT_EMPTY_PATH);
-		if (in->mtime_known)
-			in->mtime = st.st_mtim;
-	}
+	err = in->file ? set_times_open(in, tv) : set_times(in, tv);
 	pthread_mutex_unlock(&in->lock);
 	return err;
 }
@@ -285,10 +328,17 @@ static int add_binding(struct inode *in, const binding_t b)
 
 	if (has_binding(in, b))
 		return 0;
-	more = realloc(in->bindings,
-		       (in->binding_count + 1) * sizeof(binding_t));
-	if (!more)
-		return -ENOMEM;
+	if (!in->bindings) {
+		more = &in->binding;
+	} else {
+		more = malloc((in->binding_count + 1) * sizeof(binding_t));
+		if (!more)
+			return -ENOMEM;
+		memcpy(more, in->bindings,
+		       in->binding_count * sizeof(binding_t));
+		if (in->bindings != &in->binding)
+			free(in->bindings);
+	}
 	in->bindings = more;
 	memcpy(more[in->binding_count++], b, sizeof(binding_t));
 	return 0;
@@ -319,7 +369,7 @@ static int check_second(struct inode *in, const binding_t b)
 	if (err)
 		return err;
 	if (!chaosimg_file_bound(f, b)) {
-		log_cause(in->fd, NULL,
+		log_cause(in, NULL,
 			  "stands under a name that is not its own");
 		err = -EIO;
 	} else if (in->binding_count &&
@@ -359,14 +409,14 @@ int content_bind(struct inode *in, const binding_t b)
 		err = add_binding(in, b);
 		pthread_mutex_unlock(&in->lock);
 	} else {
-		log_damage(err, in->fd, NULL);
+		log_damage(err, in, NULL);
 	}
 	later = content_close(in);
 	return err ? err : later;
 }
 
 void content_unbind(struct inode *in, const binding_t b,
-		    const struct inode *dir, const struct inode *other)
+		    struct inode *dir, struct inode *other)
 {
 	if (!content_open(in, true)) {
 		/* A name too many does less harm than one too few. */
@@ -385,10 +435,14 @@ void content_unbind(struct inode *in, const binding_t b,
 
 /* Who found the last name in time may open the file all the same: keep it. */
 void content_name_gone(struct inode *in, const binding_t b,
-		       const struct inode *dir)
+		       struct inode *dir)
 {
 	struct stat st;
 
-	if (!fstatat(in->fd, "", &st, AT_EMPTY_PATH) && st.st_nlink)
+	if (fstatat(in->fd, "", &st, AT_EMPTY_PATH))
+		return;
+	if (!st.st_nlink)
+		inode_keep(in);
+	else if (inode_is_reg(in))
 		content_unbind(in, b, dir, NULL);
 }

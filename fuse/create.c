@@ -128,41 +128,50 @@ static int prepare_new(const struct making *m, int fd)
 	return err;
 }
 
-static int publish_file(const struct making *m, struct inode *in)
+static int publish_file(const struct making *m, const struct chaosimg_file *f)
 {
 	char path[32];
 
 	if (m->tmp[0])
 		return rename_noreplace(m->dir->fd, m->tmp, m->sn.name);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d",
-		 chaosimg_file_fd(in->file));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", chaosimg_file_fd(f));
 	return linkat(AT_FDCWD, path, m->dir->fd, m->sn.name,
 		      AT_SYMLINK_FOLLOW) ? -errno : 0;
 }
 
-/* The inode of a new file, with one reference. */
+/* The inode of a new file, with one reference and one handle. */
 static int inode_of_file(struct chaosimg_file *f, const binding_t b,
-			 struct inode **out)
+			 struct inode **out, struct stat *st)
 {
-	char number[16];
 	bool fresh;
-	int fd, err;
+	int err = inode_get(chaosimg_file_fd(f), "", out, st, &fresh);
 
-	snprintf(number, sizeof(number), "%d", chaosimg_file_fd(f));
-	fd = patient_open(fs.proc_fd, number, O_PATH, 0);
-	if (fd < 0)
-		return -errno;
-	err = inode_get(fd, out, &fresh);
 	if (err)
 		return err;
 	err = content_check_binding(*out, b);
 	if (err)
 		inode_put(*out, 1);
+	else
+		content_adopt(*out, f);
+	return err;
+}
+
+/* The kernel lets nobody look at the directory until it has been told. */
+static int publish_inode(const struct making *m, struct chaosimg_file *f,
+			 struct inode **out, struct stat *st)
+{
+	int err = publish_file(m, f);
+
+	if (err)
+		return err;
+	err = inode_of_file(f, m->sn.binding, out, st);
+	if (err)
+		unlinkat(m->dir->fd, m->sn.name, 0);
 	return err;
 }
 
 /* A new file with one reference and one handle. */
-static int make_file(struct making *m, struct inode **out)
+static int make_file(struct making *m, struct inode **out, struct stat *st)
 {
 	struct chaosimg_file *f;
 	int fd = open_new(m), err;
@@ -170,43 +179,32 @@ static int make_file(struct making *m, struct inode **out)
 	if (fd < 0)
 		return fd;
 	err = prepare_new(m, fd);
-	if (err) {
-		close(fd);
-		goto out_tmp;
-	}
-	err = chaosimg_file_create(fs.archive, fd, m->sn.binding, &f);
 	if (err)
-		goto out_tmp;
-	err = inode_of_file(f, m->sn.binding, out);
-	if (err) {
-		chaosimg_file_close(f);
-		goto out_tmp;
+		close(fd);
+	else
+		err = chaosimg_file_create(fs.archive, fd, m->sn.binding, &f);
+	if (!err) {
+		err = publish_inode(m, f, out, st);
+		if (err)
+			chaosimg_file_close(f);
 	}
-	content_adopt(*out, f);
-	err = publish_file(m, *out);
-	if (!err)
-		return 0;
-	content_close(*out);
-	inode_put(*out, 1);
-out_tmp:
-	if (m->tmp[0])
+	if (err && m->tmp[0])
 		unlinkat(m->dir->fd, m->tmp, 0);
 	return err;
 }
 
 static int create_file(fuse_req_t req, fuse_ino_t parent, const char *name,
-		       mode_t mode, struct inode **out)
+		       mode_t mode, struct inode **out, struct stat *st)
 {
 	struct making m;
 	int err = making_begin(&m, req, parent, name, mode);
 
 	if (err)
 		return err;
-	return making_end(&m, make_file(&m, out));
+	return making_end(&m, make_file(&m, out, st));
 }
 
-/* Someone else was faster: then it is an ordinary open. */
-static int open_existing(fuse_ino_t parent, const char *name, int flags,
+static int find_existing(fuse_ino_t parent, const char *name,
 			 struct inode **out)
 {
 	struct inode *dir = inode_of(parent);
@@ -214,24 +212,44 @@ static int open_existing(fuse_ino_t parent, const char *name, int flags,
 	int err = entry_resolve(dir, name, &sn);
 
 	if (!err)
-		err = entry_find(dir, sn.name, sn.binding, out);
+		err = inode_use(dir);
 	if (err)
 		return err;
-	if (!inode_is_reg(*out))
-		err = -EEXIST;
-	if (!err)
-		err = content_open(*out, true);
+	err = entry_find(dir, sn.name, sn.binding, out, NULL);
+	inode_done(dir);
+	return err;
+}
+
+static int open_found(struct inode *in, int flags)
+{
+	int err = inode_is_reg(in) ? content_open(in, true) : -EEXIST;
+
+	if (err || !(flags & O_TRUNC))
+		return err;
+	err = content_truncate(in, 0);
+	if (err)
+		content_close(in);
+	return err;
+}
+
+/* Someone else was faster: then it is an ordinary open. */
+static int open_existing(fuse_ino_t parent, const char *name, int flags,
+			 struct inode **out, struct stat *st)
+{
+	int err = find_existing(parent, name, out);
+
+	if (err)
+		return err;
+	err = open_found(*out, flags);
 	if (err) {
 		inode_put(*out, 1);
 		return err;
 	}
-	if (!(flags & O_TRUNC))
+	if (!fstat(chaosimg_file_fd((*out)->file), st))
 		return 0;
-	err = content_truncate(*out, 0);
-	if (err) {
-		content_close(*out);
-		inode_put(*out, 1);
-	}
+	err = -errno;
+	content_close(*out);
+	inode_put(*out, 1);
 	return err;
 }
 
@@ -240,25 +258,43 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 {
 	struct fuse_entry_param e;
 	struct inode *in = NULL;
-	int err = create_file(req, parent, name, mode, &in);
+	struct stat st;
+	int err = create_file(req, parent, name, mode, &in, &st);
 
 	if (err == -EEXIST && !(fi->flags & O_EXCL))
-		err = open_existing(parent, name, fi->flags, &in);
+		err = open_existing(parent, name, fi->flags, &in, &st);
 	if (err) {
 		fuse_reply_err(req, -err);
 		return;
 	}
-	err = entry_fill(in, &e);
+	entry_fill(in, &st, &e);
 	fi->keep_cache = 1;
-	if (err)
-		fuse_reply_err(req, -err);
-	else if (fuse_reply_create(req, &e, fi) != -ENOENT)
-		return evict_catch_up();
-	content_close(in);
-	inode_put(in, 1);
+	if (fuse_reply_create(req, &e, fi) == -ENOENT) {
+		content_close(in);
+		inode_put(in, 1);
+	}
+	evict_catch_up();
 }
 
 /* --- everything else ------------------------------------------------------ */
+
+/* It is complete only now: its owner and mode were set, a name was added. */
+static void reply_made(fuse_req_t req, int err, struct inode *in)
+{
+	struct stat st;
+
+	if (!err) {
+		err = inode_use(in);
+		if (!err) {
+			if (fstatat(in->fd, "", &st, AT_EMPTY_PATH))
+				err = -errno;
+			inode_done(in);
+		}
+		if (err)
+			inode_put(in, 1);
+	}
+	entry_reply(req, err, in, &st);
+}
 
 static int make_special(struct making *m, dev_t rdev, struct inode **out)
 {
@@ -271,7 +307,7 @@ static int make_special(struct making *m, dev_t rdev, struct inode **out)
 	if (!err && fchmodat(m->dir->fd, m->sn.name, m->mode & 07777, 0))
 		err = -errno;
 	if (!err)
-		err = entry_find(m->dir, m->sn.name, m->sn.binding, out);
+		err = entry_find(m->dir, m->sn.name, m->sn.binding, out, NULL);
 	if (err)
 		unlinkat(m->dir->fd, m->sn.name, 0);
 	return err;
@@ -282,19 +318,20 @@ void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 {
 	struct inode *in = NULL;
 	struct making m;
+	struct stat st;
 	int err;
 
 	if (S_ISREG(mode)) {
-		err = create_file(req, parent, name, mode, &in);
+		err = create_file(req, parent, name, mode, &in, &st);
 		if (!err)
 			content_close(in);
-		entry_reply(req, err, in);
+		reply_made(req, err, in);
 		return;
 	}
 	err = making_begin(&m, req, parent, name, mode);
 	if (!err)
 		err = making_end(&m, make_special(&m, rdev, &in));
-	entry_reply(req, err, in);
+	reply_made(req, err, in);
 }
 
 static int make_symlink(struct making *m, const char *target,
@@ -311,7 +348,7 @@ static int make_symlink(struct making *m, const char *target,
 		return -errno;
 	err = give_to_caller(m, m->dir->fd, m->sn.name, &inherits);
 	if (!err)
-		err = entry_find(m->dir, m->sn.name, m->sn.binding, out);
+		err = entry_find(m->dir, m->sn.name, m->sn.binding, out, NULL);
 	if (err)
 		unlinkat(m->dir->fd, m->sn.name, 0);
 	return err;
@@ -326,7 +363,7 @@ void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent,
 
 	if (!err)
 		err = making_end(&m, make_symlink(&m, target, &in));
-	entry_reply(req, err, in);
+	reply_made(req, err, in);
 }
 
 /* --- directories ---------------------------------------------------------- */
@@ -352,13 +389,10 @@ static int prepare_dir(const struct making *m, int fd,
 static int inode_of_dir(int dirfd, const struct chaosimg_place *place,
 			const uint8_t id[CHAOSIMG_ID_SIZE], struct inode **out)
 {
+	struct stat st;
 	bool fresh;
-	int fd, err;
+	int err = inode_get(dirfd, "", out, &st, &fresh);
 
-	fd = patient_open(dirfd, ".", O_PATH | O_DIRECTORY, 0);
-	if (fd < 0)
-		return -errno;
-	err = inode_get(fd, out, &fresh);
 	if (err)
 		return err;
 	pthread_mutex_lock(&(*out)->lock);
@@ -417,7 +451,7 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 
 	if (!err)
 		err = making_end(&m, make_dir(&m, &in));
-	entry_reply(req, err, in);
+	reply_made(req, err, in);
 }
 
 /* --- further names -------------------------------------------------------- */
@@ -454,11 +488,14 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent,
 	struct making m;
 	int err;
 
-	err = inode_is_dir(in) ? -EPERM :
-	      making_begin(&m, req, parent, name, 0);
-	if (!err)
-		err = making_end(&m, make_link(&m, in));
+	err = inode_is_dir(in) ? -EPERM : inode_use(in);
+	if (!err) {
+		err = making_begin(&m, req, parent, name, 0);
+		if (!err)
+			err = making_end(&m, make_link(&m, in));
+		inode_done(in);
+	}
 	if (!err)
 		inode_hold(in);
-	entry_reply(req, err, in);
+	reply_made(req, err, in);
 }

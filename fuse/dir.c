@@ -11,7 +11,7 @@
 #include "fs.h"
 
 /**
- * struct listing - an open directory
+ * struct listing - an open directory; its inode is in use
  * @pos: offset after the entry that was given last
  * @pending: read, but not given yet
  */
@@ -47,16 +47,19 @@ static int listing_open(struct inode *dir, struct listing **out)
 
 	if (err)
 		return err;
+	err = inode_use(dir);
+	if (err)
+		return err;
 	fd = inode_reopen(dir, O_RDONLY | O_DIRECTORY);
-	if (fd < 0)
-		return fd;
-	l = calloc(1, sizeof(*l));
+	l = fd < 0 ? NULL : calloc(1, sizeof(*l));
 	if (l)
 		l->dp = fdopendir(fd);
 	if (!l || !l->dp) {
+		inode_done(dir);
 		free(l);
-		close(fd);
-		return -ENOMEM;
+		if (fd >= 0)
+			close(fd);
+		return fd < 0 ? fd : -ENOMEM;
 	}
 	pthread_mutex_init(&l->lock, NULL);
 	l->dir = dir;
@@ -67,6 +70,7 @@ static int listing_open(struct inode *dir, struct listing **out)
 static void listing_close(struct listing *l)
 {
 	closedir(l->dp);
+	inode_done(l->dir);
 	pthread_mutex_destroy(&l->lock);
 	free(l);
 }
@@ -120,13 +124,11 @@ static int look_up(struct listing *l, const struct dirent *d, const binding_t b,
 		   struct fuse_entry_param *e)
 {
 	struct inode *in;
-	int err = entry_find(l->dir, d->d_name, b, &in);
+	struct stat st;
+	int err = entry_find(l->dir, d->d_name, b, &in, &st);
 
-	if (err)
-		return err;
-	err = entry_fill(in, e);
-	if (err)
-		inode_put(in, 1);
+	if (!err)
+		entry_fill(in, &st, e);
 	return err;
 }
 
@@ -156,7 +158,7 @@ static bool give(struct listing *l, const struct dirent *d, struct answer *a)
 	err = chaosimg_name_decrypt(fs.archive, l->dir->id, dirfd(l->dp),
 				    d->d_name, name, b);
 	if (err) {
-		log_damage(err, l->dir->fd, d->d_name);
+		log_damage(err, l->dir, d->d_name);
 		return true;
 	}
 	if (!fits(a, name))

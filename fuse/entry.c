@@ -11,6 +11,18 @@
 
 #include "fs.h"
 
+static int load_id(struct inode *dir, const struct chaosimg_place *place,
+		   uint8_t id[CHAOSIMG_ID_SIZE])
+{
+	int err = inode_use(dir);
+
+	if (err)
+		return err;
+	err = chaosimg_dir_load(fs.archive, dir->fd, place, id);
+	inode_done(dir);
+	return err;
+}
+
 int dir_id(struct inode *dir, uint8_t id[CHAOSIMG_ID_SIZE])
 {
 	int err = 0;
@@ -19,15 +31,14 @@ int dir_id(struct inode *dir, uint8_t id[CHAOSIMG_ID_SIZE])
 		return -ENOTDIR;
 	pthread_mutex_lock(&dir->lock);
 	if (!dir->id_known) {
-		err = chaosimg_dir_load(fs.archive, dir->fd,
-					dir == &fs.top ? NULL : &dir->place,
-					dir->id);
+		err = load_id(dir, dir == &fs.top ? NULL : &dir->place,
+			      dir->id);
 		dir->id_known = !err;
 	}
 	if (!err)
 		memcpy(id, dir->id, CHAOSIMG_ID_SIZE);
 	pthread_mutex_unlock(&dir->lock);
-	return err ? log_damage(err, dir->fd, NULL) : 0;
+	return err ? log_damage(err, dir, NULL) : 0;
 }
 
 int entry_resolve(struct inode *dir, const char *name,
@@ -55,14 +66,14 @@ static int check_place(struct inode *in, const struct chaosimg_place *place)
 
 	pthread_mutex_lock(&in->lock);
 	if (memcmp(&in->place, place, sizeof(*place))) {
-		err = chaosimg_dir_load(fs.archive, in->fd, place, id);
+		err = load_id(in, place, id);
 		if (!err && in->id_known && memcmp(id, in->id, sizeof(id)))
 			err = -ESTALE;
 		if (!err)
 			in->place = *place;
 	}
 	pthread_mutex_unlock(&in->lock);
-	return err ? log_damage(err, in->fd, NULL) : 0;
+	return err ? log_damage(err, in, NULL) : 0;
 }
 
 static int check_found(struct inode *dir, struct inode *in, const binding_t b,
@@ -85,16 +96,15 @@ static int check_found(struct inode *dir, struct inode *in, const binding_t b,
 }
 
 int entry_find(struct inode *dir, const char *stored, const binding_t b,
-	       struct inode **out)
+	       struct inode **out, struct stat *st)
 {
-	int fd, err, tries = 3;
+	struct stat unwanted;
+	int err, tries = 3;
 	bool fresh;
 
 	do {
-		fd = patient_open(dir->fd, stored, O_PATH | O_NOFOLLOW, 0);
-		if (fd < 0)
-			return -errno;
-		err = inode_get(fd, out, &fresh);
+		err = inode_get(dir->fd, stored, out, st ? st : &unwanted,
+				&fresh);
 		if (err)
 			return err;
 		err = check_found(dir, *out, b, fresh);
@@ -104,25 +114,25 @@ int entry_find(struct inode *dir, const char *stored, const binding_t b,
 	return err;
 }
 
-int entry_fill(struct inode *in, struct fuse_entry_param *e)
+void entry_fill(struct inode *in, const struct stat *st,
+		struct fuse_entry_param *e)
 {
 	memset(e, 0, sizeof(*e));
 	e->ino = inode_number(in);
 	e->generation = in->generation;
 	e->attr_timeout = fs.timeout;
 	e->entry_timeout = fs.timeout;
-	return inode_stat(in, &e->attr);
+	e->attr = *st;
+	inode_present(in, &e->attr);
 }
 
-void entry_reply(fuse_req_t req, int err, struct inode *in)
+void entry_reply(fuse_req_t req, int err, struct inode *in,
+		 const struct stat *st)
 {
 	struct fuse_entry_param e;
 
-	if (!err) {
-		err = entry_fill(in, &e);
-		if (err)
-			inode_put(in, 1);
-	}
+	if (!err)
+		entry_fill(in, st, &e);
 	if (err)
 		fuse_reply_err(req, -err);
 	else if (fuse_reply_entry(req, &e) == -ENOENT)
@@ -144,16 +154,21 @@ int entry_temporary(char name[CHAOSIMG_NAME_MAX + 1])
 
 int entry_lock(struct inode *dir)
 {
+	int err = inode_use(dir);
+
+	if (err)
+		return err;
 	pthread_rwlock_rdlock(&dir->entries);
 	if (!dir->dead)
 		return 0;
-	pthread_rwlock_unlock(&dir->entries);
+	entry_unlock(dir);
 	return -ENOENT;
 }
 
 void entry_unlock(struct inode *dir)
 {
 	pthread_rwlock_unlock(&dir->entries);
+	inode_done(dir);
 }
 
 bool entry_lock_names(const struct chaosimg_stored_name *a,
@@ -280,10 +295,12 @@ int dir_discard(struct inode *parent, const char *stored, struct inode *dir)
 		err = -errno;
 	else if (unlinkat(parent->fd, tmp, AT_REMOVEDIR))
 		err = -errno;
-	if (err)
+	if (err) {
 		put_back(parent, tmp, stored, dir);
-	else
+	} else {
 		dir->dead = true;
+		inode_keep(dir);
+	}
 	return err;
 }
 
@@ -314,7 +331,7 @@ void dir_made(struct inode *dir)
 	pthread_mutex_unlock(&fresh_lock);
 }
 
-static int sync_dir(const struct inode *dir)
+static int sync_dir(struct inode *dir)
 {
 	int fd, err;
 
@@ -328,7 +345,7 @@ static int sync_dir(const struct inode *dir)
 	return err;
 }
 
-int dirs_sync_two(const struct inode *a, const struct inode *b)
+int dirs_sync_two(struct inode *a, struct inode *b)
 {
 	int err = a ? sync_dir(a) : 0;
 

@@ -1,19 +1,42 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Each object that the kernel remembers costs a descriptor, and it forgets
- * only when memory gets short. A walk through millions of files would leave
- * none to open one with: so in time the kernel is asked to forget files that
- * nobody has open. It is asked by name, and names are on the disk.
+ * Each object that the kernel remembers costs memory, and a descriptor where
+ * there are no file handles, and it forgets only when its own memory gets
+ * short. So in time it is asked to forget what has been known for longest and
+ * nobody has open. New kernels are given numbers (FUSE_NOTIFY_PRUNE, Linux
+ * 6.18), older ones names, which have to be read from the disk.
  */
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "fs.h"
 
+/* About 24 MiB of inodes. */
+#define INODES_MAX	98304
+
 enum { RETRIES = 100, RETRY_USEC = 5000, CATCH_UP_USEC = 20000 };
+
+enum {
+	PRUNE_BATCH = 512,
+	PRUNE_CODE = 9,		/* FUSE_NOTIFY_PRUNE */
+};
+
+/* As <linux/fuse.h> has it, which may be older than the kernel. */
+struct prune {
+	struct {
+		uint32_t len;
+		int32_t error;
+		uint64_t unique;
+	} out;
+	uint32_t count;
+	uint32_t padding;
+	uint64_t spare;
+	uint64_t nodeid[PRUNE_BATCH];
+};
 
 static struct {
 	struct fuse_session *se;
@@ -21,8 +44,10 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t wanted;
 	size_t high;
+	size_t start;
 	size_t low;
 	int spare;
+	bool no_prune;
 	_Atomic size_t next;
 	_Atomic bool over;
 	_Atomic bool running;
@@ -53,7 +78,7 @@ static void forget_entry(struct inode *dir, const uint8_t *id, int fd,
 }
 
 /* There may be none left already: then take the one that was put aside. */
-static DIR *open_dir(const struct inode *dir)
+static DIR *open_dir(struct inode *dir)
 {
 	int fd;
 	DIR *dp;
@@ -87,6 +112,37 @@ static void forget_in(struct inode *dir)
 		evict.spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
+static bool prune(const fuse_ino_t *ino, size_t count)
+{
+	struct prune p = { .count = count, .out.error = PRUNE_CODE };
+	size_t i;
+
+	p.out.len = offsetof(struct prune, nodeid) +
+		    count * sizeof(p.nodeid[0]);
+	for (i = 0; i < count; i++)
+		p.nodeid[i] = ino[i];
+	return write(fuse_session_fd(evict.se), &p, p.out.len) >= 0;
+}
+
+/* Return: false if the kernel does not know how to. */
+static bool forget_old(void)
+{
+	fuse_ino_t ino[PRUNE_BATCH];
+	size_t at = 0, n;
+
+	if (evict.no_prune)
+		return false;
+	for (;;) {
+		n = inode_old(evict.low, &at, ino, PRUNE_BATCH);
+		if (!n || evict.over)
+			return true;
+		if (!prune(ino, n) && errno == EINVAL) {
+			evict.no_prune = true;
+			return false;
+		}
+	}
+}
+
 /* If little could be forgotten, the next try comes when there is more. */
 static void *evict_run(void *unused)
 {
@@ -98,10 +154,11 @@ static void *evict_run(void *unused)
 			continue;
 		}
 		pthread_mutex_unlock(&evict.lock);
-		inode_each(inode_is_dir, forget_in);
+		if (!forget_old())
+			inode_each(inode_is_dir, forget_in);
 		evict.next = inode_count() + evict.high / 16;
-		if (evict.next < evict.high)
-			evict.next = evict.high;
+		if (evict.next < evict.start)
+			evict.next = evict.start;
 		pthread_mutex_lock(&evict.lock);
 	}
 	pthread_mutex_unlock(&evict.lock);
@@ -135,13 +192,12 @@ void evict_wanted(size_t count)
 	pthread_mutex_unlock(&evict.lock);
 }
 
-/* Was it for lack of a descriptor, and is there hope that it is over soon? */
-static bool again(int tries)
+bool patience(int tries)
 {
-	if (errno != EMFILE || !evict.running || tries > RETRIES ||
+	if (!evict.running || tries > RETRIES ||
 	    pthread_equal(pthread_self(), evict.thread))
 		return false;
-	evict.next = evict.high;
+	evict.next = evict.start;
 	evict_wanted(inode_count());
 	usleep(RETRY_USEC);
 	return true;
@@ -153,7 +209,7 @@ int patient_open(int dirfd, const char *path, int flags, mode_t mode)
 
 	do {
 		fd = openat(dirfd, path, flags | O_CLOEXEC, mode);
-	} while (fd < 0 && again(++tries));
+	} while (fd < 0 && errno == EMFILE && patience(++tries));
 	return fd;
 }
 
@@ -164,9 +220,12 @@ int evict_start(struct fuse_session *se)
 	if (getrlimit(RLIMIT_NOFILE, &lim))
 		return -errno;
 	evict.se = se;
-	evict.high = lim.rlim_cur / 2;
-	evict.low = lim.rlim_cur / 4;
-	evict.next = evict.high;
+	evict.high = INODES_MAX;
+	if (!handles_work() && lim.rlim_cur / 2 < INODES_MAX)
+		evict.high = lim.rlim_cur / 2;
+	evict.start = evict.high / 8 * 7;
+	evict.low = evict.high / 2;
+	evict.next = evict.start;
 	evict.spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	evict.running = !pthread_create(&evict.thread, NULL, evict_run, NULL);
 	return evict.running ? 0 : -EAGAIN;

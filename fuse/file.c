@@ -13,7 +13,7 @@ static int truncate_open(struct inode *in)
 	int err = chaosimg_file_truncate(in->file, 0);
 
 	if (err)
-		return log_damage(err, in->fd, NULL);
+		return log_damage(err, in, NULL);
 	content_changed(in);
 	return 0;
 }
@@ -60,7 +60,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 	}
 	n = chaosimg_file_read(in->file, buf, size, off);
 	if (n < 0)
-		fuse_reply_err(req, -log_damage(n, in->fd, NULL));
+		fuse_reply_err(req, -log_damage(n, in, NULL));
 	else if ((uint64_t)n < expected(before, size, off) &&
 		 (uint64_t)n < expected(chaosimg_file_length(in->file), size,
 					off))
@@ -78,7 +78,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size,
 
 	(void)fi;
 	if (n < 0) {
-		fuse_reply_err(req, -log_damage(n, in->fd, NULL));
+		fuse_reply_err(req, -log_damage(n, in, NULL));
 		return;
 	}
 	content_changed(in);
@@ -119,7 +119,7 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off,
 
 	(void)fi;
 	if (err)
-		log_damage(err, in->fd, NULL);
+		log_damage(err, in, NULL);
 	else
 		content_changed(in);
 	fuse_reply_err(req, -err);
@@ -143,7 +143,7 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 	}
 	n = chaosimg_file_seek(in->file, off, whence);
 	if (n < 0)
-		fuse_reply_err(req, -log_damage(n, in->fd, NULL));
+		fuse_reply_err(req, -log_damage(n, in, NULL));
 	else
 		fuse_reply_lseek(req, n);
 }

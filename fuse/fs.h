@@ -11,6 +11,7 @@
  *	operations.c	what the kernel may ask for
  *	log.c		one line for each damaged object
  *	inode.c		the table of objects that the kernel knows
+ *	descriptor.c	their descriptors: opened when they are used
  *	evict.c		having the kernel forget some, before there are too many
  *	content.c	a regular file's contents, shared by its handles
  *	entry.c		names in a directory: look up, find, add
@@ -45,26 +46,51 @@
 
 typedef uint8_t binding_t[CHAOSIMG_BINDING_SIZE];
 
+/* Enough for the file handles of ext4, XFS, btrfs and tmpfs. */
+#define HANDLE_MAX	24
+
+/**
+ * struct handle - what a file system finds an object by
+ * @type: the file system's own
+ * @len: bytes of @bytes; 0 if there is no handle
+ * @bytes: the file system's own; no later object ever has the same
+ */
+struct handle {
+	int type;
+	unsigned int len;
+	uint8_t bytes[HANDLE_MAX];
+};
+
 /**
  * struct inode - an object that the kernel knows, or that is being worked on
  * @next: in the same bucket of the table
+ * @older: with @newer, in the list of idle descriptors; descriptor.c's lock
+ * @newer: see @older
  * @refs: the kernel's lookups and our own uses; the table's lock
+ * @generation: counts inodes, since one may get the address of an older one
  * @dev: of the stored object
  * @ino: of the stored object
- * @generation: counts inodes, since one may get the address of an older one
+ * @handle: to open it by. Without one, @fd stays open, so that the object's
+ *	number cannot be reused
  * @type: as in st_mode
- * @fd: O_PATH descriptor of the stored object, so its number cannot be reused
+ * @fd: O_PATH descriptor of the stored object; valid between inode_use() and
+ *	inode_done(), and always if there is no handle; descriptor.c's lock
+ * @users: how many are between these two; descriptor.c's lock
+ * @idle: in the list of idle descriptors; descriptor.c's lock
+ * @keep: @fd stays open until the inode goes; descriptor.c's lock
  * @stale: not found any more by its device and inode number; the table's lock
- * @lock: protects all that follows, except @entries; held while the contents
- *	are opened and closed, never while they are read or written
- * @handles: open handles
- * @mtime_known: @mtime is set
  * @binding_count: how many of @bindings there are
+ * @writable: @file may be written
+ * @mtime_known: @mtime is set
+ * @dead: removed; written under @entries
  * @id_known: @id and @place are set
+ * @lock: protects all that follows, the five flags and counts before it, but
+ *	not @entries; held while the contents are opened and closed, never while
+ *	they are read or written
+ * @file: the contents while @handles > 0
+ * @handles: open handles
  *
  * Regular files:
- * @file: the contents while @handles > 0
- * @writable: @file may be written
  * @size: what the kernel was told, while @file is NULL
  * @stored: the stored size that belongs to @size
  * @mtime: what a user set, or when the last write came. The library's own
@@ -73,41 +99,54 @@ typedef uint8_t binding_t[CHAOSIMG_BINDING_SIZE];
  *	as one that was never synced, since it was closed as such
  * @bindings: of the names that lead here; either a single unchecked one, which
  *	opening checks, or all are known to be right
+ * @binding: room for a single one
  *
  * Directories:
  * @entries: shared by those who add an entry, exclusive to remove the directory
- * @dead: removed; written under @entries
  * @id: valid if @id_known
  * @place: where it was found; not valid for the root
+ *
+ * There is one for each object that the kernel remembers, so it is small.
  */
 struct inode {
 	struct inode *next;
+	struct inode *older;
+	struct inode *newer;
 	uint64_t refs;
+	uint64_t generation;
 	dev_t dev;
 	ino_t ino;
-	uint64_t generation;
+	struct handle handle;
 	mode_t type;
 	int fd;
+	unsigned int users;
+	bool idle;
+	bool keep;
 	bool stale;
 
-	pthread_mutex_t lock;
-
-	struct chaosimg_file *file;
-	unsigned int handles;
+	uint8_t binding_count;
 	bool writable;
 	bool mtime_known;
-	uint64_t size;
-	off_t stored;
-	struct timespec mtime;
-	time_t unsynced_until;
-	unsigned int binding_count;
-	binding_t *bindings;
-
-	pthread_rwlock_t entries;
 	bool dead;
 	bool id_known;
-	uint8_t id[CHAOSIMG_ID_SIZE];
-	struct chaosimg_place place;
+	pthread_mutex_t lock;
+	struct chaosimg_file *file;
+	unsigned int handles;
+	union {
+		struct {
+			uint64_t size;
+			off_t stored;
+			struct timespec mtime;
+			time_t unsynced_until;
+			binding_t *bindings;
+			binding_t binding;
+		};
+		struct {
+			pthread_rwlock_t entries;
+			uint8_t id[CHAOSIMG_ID_SIZE];
+			struct chaosimg_place place;
+		};
+	};
 };
 
 /**
@@ -152,23 +191,23 @@ void log_line(int priority, const char *fmt, ...)
 
 /**
  * log_cause() - one line about a stored object
- * @fd: the object; or, if @name is given, the directory it stands in
+ * @in: the object; or, if @name is given, the directory it stands in
  * @name: a stored name, or NULL
  * @cause: what is wrong, in one line
  *
  * The name is the stored one: what it stands for is a patient's, and does not
  * belong into a log. Repeated lines are left out for some seconds.
  */
-void log_cause(int fd, const char *name, const char *cause);
+void log_cause(struct inode *in, const char *name, const char *cause);
 
 /**
  * log_damage() - say which stored object is damaged, with chaosimg_errmsg()
  * @err: the library's negative error; those that are not damage are ignored
- * @fd: as for log_cause()
+ * @in: as for log_cause()
  * @name: as for log_cause()
  * Return: @err.
  */
-int log_damage(int err, int fd, const char *name);
+int log_damage(int err, struct inode *in, const char *name);
 
 /* --- harden.c --- */
 
@@ -208,11 +247,14 @@ void inodes_end(void);
 
 /**
  * inode_get() - find or make the inode of a stored object, and take a reference
- * @fd: O_PATH descriptor, owned by this function also on failure
+ * @dirfd: the directory it is in
+ * @name: its stored name there; or "", if @dirfd is the object itself
  * @out: receives the inode
+ * @st: receives its stored attributes
  * @fresh: set if the inode was not there before
  */
-int inode_get(int fd, struct inode **out, bool *fresh);
+int inode_get(int dirfd, const char *name, struct inode **out, struct stat *st,
+	      bool *fresh);
 
 /** inode_hold() - one more reference */
 void inode_hold(struct inode *in);
@@ -223,17 +265,24 @@ void inode_put(struct inode *in, uint64_t count);
 /** inode_retire() - let the next look-up make a new inode for the object */
 void inode_retire(struct inode *in);
 
-/** inode_reopen() - open what an inode stands for; negative error */
-int inode_reopen(const struct inode *in, int flags);
-
-/** inode_proc_path() - "/proc/self/fd/N" for calls that want a path */
-void inode_proc_path(const struct inode *in, char path[32]);
-
 /** inode_stat() - attributes as the kernel shall see them */
 int inode_stat(struct inode *in, struct stat *st);
 
-/** inode_count() - how many there are: each costs a descriptor */
+/** inode_present() - turn stored attributes into those */
+void inode_present(struct inode *in, struct stat *st);
+
+/** inode_count() - how many there are */
 size_t inode_count(void);
+
+/**
+ * inode_old() - the kernel's numbers of inodes that may well be forgotten
+ * @spare: none of those that came last, so many
+ * @at: where in the table to go on; 0 at first
+ * @out: receives at most @max of them
+ * @max: room in @out
+ * Return: how many; 0 at the table's end.
+ */
+size_t inode_old(size_t spare, size_t *at, fuse_ino_t *out, size_t max);
 
 /** inode_unused() - is it there, and a file or link that nobody has open? */
 bool inode_unused(dev_t dev, ino_t ino);
@@ -258,13 +307,48 @@ static inline bool inode_is_reg(const struct inode *in)
 	return S_ISREG(in->type);
 }
 
+/* --- descriptor.c --- */
+
+/** handles_init() - find out whether there are file handles; before any inode */
+void handles_init(void);
+
+/** handles_work() - are there? */
+bool handles_work(void);
+
+/**
+ * handle_get() - the handle of a stored object
+ * @dirfd: the directory it is in
+ * @name: its stored name there; or "", if @dirfd is the object itself
+ * @out: receives it; its length is 0 where there are no handles
+ */
+int handle_get(int dirfd, const char *name, struct handle *out);
+
+/** inode_use() - have @in->fd open; inode_done() afterwards */
+int inode_use(struct inode *in);
+void inode_done(struct inode *in);
+
+/** inode_keep() - of one in use: it loses its name, but is still known */
+void inode_keep(struct inode *in);
+
+/** inode_close() - close its descriptor: nobody uses the inode any more */
+void inode_close(struct inode *in);
+
+/** inode_reopen() - open what an inode stands for; negative error */
+int inode_reopen(struct inode *in, int flags);
+
+/** inode_proc_path() - of one in use: a path for calls that want one */
+void inode_proc_path(const struct inode *in, char path[32]);
+
 /* --- evict.c --- */
 
-/** evict_start() - keep the number of inodes within that of descriptors */
+/** evict_start() - keep the number of inodes within bounds */
 int evict_start(struct fuse_session *se);
 
 /** evict_stop() - end that; allowed if it was never started */
 void evict_stop(void);
+
+/** patience() - after EMFILE: wait a little, and say if there is hope */
+bool patience(int tries);
 
 /** patient_open() - openat(2), which waits a little for a free descriptor */
 int patient_open(int dirfd, const char *path, int flags, mode_t mode);
@@ -332,11 +416,16 @@ int content_bind(struct inode *in, const binding_t b);
  * could bring back a name that the file's header no longer allows.
  */
 void content_unbind(struct inode *in, const binding_t b,
-		    const struct inode *dir, const struct inode *other);
+		    struct inode *dir, struct inode *other);
 
-/** content_name_gone() - a name was removed from @dir, or given to another */
+/**
+ * content_name_gone() - a name was removed from @dir, or given to another
+ * @in: what had it, and need not be a regular file; in use
+ * @b: the name's binding
+ * @dir: the directory
+ */
 void content_name_gone(struct inode *in, const binding_t b,
-		       const struct inode *dir);
+		       struct inode *dir);
 
 /* --- entry.c --- */
 
@@ -351,26 +440,41 @@ int entry_resolve(struct inode *dir, const char *name,
 void entry_place(const struct inode *dir, const struct chaosimg_stored_name *sn,
 		 struct chaosimg_place *place);
 
-/** entry_find() - the inode behind a stored name, with a reference */
+/**
+ * entry_find() - the inode behind a stored name, with a reference
+ * @dir: the directory, in use
+ * @stored: the stored name
+ * @b: its binding
+ * @out: receives the inode
+ * @st: receives the stored attributes; NULL if they are not wanted
+ */
 int entry_find(struct inode *dir, const char *stored, const binding_t b,
-	       struct inode **out);
+	       struct inode **out, struct stat *st);
 
-/** entry_fill() - what the kernel is told of a look-up; takes no reference */
-int entry_fill(struct inode *in, struct fuse_entry_param *e);
+/**
+ * entry_fill() - what the kernel is told of a look-up; takes no reference
+ * @in: what was found
+ * @st: its stored attributes
+ * @e: receives it
+ */
+void entry_fill(struct inode *in, const struct stat *st,
+		struct fuse_entry_param *e);
 
 /**
  * entry_reply() - tell it, and hand over the reference
  * @req: the request
- * @err: what finding or making it returned; @in counts only if that is 0
+ * @err: what finding or making it returned; the others count only if that is 0
  * @in: the inode
+ * @st: its stored attributes
  */
-void entry_reply(fuse_req_t req, int err, struct inode *in);
+void entry_reply(fuse_req_t req, int err, struct inode *in,
+		 const struct stat *st);
 
 /** entry_temporary() - a random name that no entry has */
 int entry_temporary(char name[CHAOSIMG_NAME_MAX + 1]);
 
 /**
- * entry_lock() - before an entry is added: keep the directory from removal
+ * entry_lock() - use a directory, and keep it from removal: to add an entry
  * @dir: the directory; entry_unlock() it afterwards
  * Return: 0, or -ENOENT if it has been removed.
  */
@@ -387,9 +491,9 @@ int dir_empty(struct inode *dir);
 
 /**
  * dir_discard() - remove an empty directory that stands under a stored name
- * @parent: the directory that it stands in
+ * @parent: the directory that it stands in, in use
  * @stored: its name there
- * @dir: locked exclusively
+ * @dir: in use, and locked exclusively
  *
  * It disappears at once; a crash leaves at most a temporary entry.
  */
@@ -399,7 +503,7 @@ int dir_discard(struct inode *parent, const char *stored, struct inode *dir);
 void dir_made(struct inode *dir);
 
 /** dirs_sync_two() - fsync(2) of one or two directories; NULL is allowed */
-int dirs_sync_two(const struct inode *a, const struct inode *b);
+int dirs_sync_two(struct inode *a, struct inode *b);
 
 /** dirs_sync() - make new directories durable, before what stands in them */
 int dirs_sync(void);

@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "fs.h"
@@ -82,25 +83,33 @@ static void table_remove(struct inode *in)
 	table.count--;
 }
 
-static struct inode *table_find(const struct stat *st)
+/* A number may be used again, but not together with a handle. */
+static bool same_object(const struct handle *a, const struct handle *b)
 {
-	struct inode *in = table.bucket[slot_of(st->st_dev, st->st_ino)];
+	return a->len == b->len && a->type == b->type &&
+	       !memcmp(a->bytes, b->bytes, a->len);
+}
 
-	while (in && (in->stale || in->dev != st->st_dev ||
-		      in->ino != st->st_ino))
+static struct inode *table_find(dev_t dev, ino_t ino, const struct handle *h)
+{
+	struct inode *in = table.bucket[slot_of(dev, ino)];
+
+	while (in && (in->stale || in->dev != dev || in->ino != ino ||
+		      (h && !same_object(&in->handle, h))))
 		in = in->next;
 	return in;
 }
 
-static void inode_setup(struct inode *in, int fd, const struct stat *st)
+static void inode_setup(struct inode *in, const struct stat *st)
 {
 	in->refs = 1;
 	in->dev = st->st_dev;
 	in->ino = st->st_ino;
 	in->type = st->st_mode & S_IFMT;
-	in->fd = fd;
+	in->fd = -1;
 	pthread_mutex_init(&in->lock, NULL);
-	pthread_rwlock_init(&in->entries, NULL);
+	if (inode_is_dir(in))
+		pthread_rwlock_init(&in->entries, NULL);
 	if (!inode_is_reg(in))
 		return;
 	in->stored = st->st_size;
@@ -110,10 +119,11 @@ static void inode_setup(struct inode *in, int fd, const struct stat *st)
 static void inode_free(struct inode *in)
 {
 	pthread_mutex_destroy(&in->lock);
-	pthread_rwlock_destroy(&in->entries);
-	if (in->fd >= 0)
-		close(in->fd);
-	free(in->bindings);
+	if (inode_is_dir(in))
+		pthread_rwlock_destroy(&in->entries);
+	if (inode_is_reg(in) && in->bindings != &in->binding)
+		free(in->bindings);
+	inode_close(in);
 	if (in != &fs.top)
 		free(in);
 }
@@ -134,7 +144,8 @@ int inodes_init(void)
 		close(fd);
 		return -errno;
 	}
-	inode_setup(&fs.top, fd, &st);
+	inode_setup(&fs.top, &st);
+	fs.top.fd = fd;
 	table_insert(&fs.top);
 	return 0;
 }
@@ -148,7 +159,7 @@ void inodes_end(void)
 	for (i = 0; i < table.buckets; i++) {
 		for (in = table.bucket[i]; in; in = next) {
 			next = in->next;
-			in->handles = in->file ? 1 : 0;
+			in->handles = 1;
 			if (in->file)
 				content_close(in);
 			inode_free(in);
@@ -159,24 +170,77 @@ void inodes_end(void)
 	table.buckets = 0;
 }
 
-int inode_get(int fd, struct inode **out, bool *fresh)
+/* Without a handle: the descriptor by which the inode will be known. */
+static int open_path(int dirfd, const char *name)
 {
-	struct inode *made = calloc(1, sizeof(*made)), *in;
-	struct stat st;
-	size_t count;
-	int err = made ? 0 : -ENOMEM;
+	char path[32];
+	int fd;
 
-	if (!err && fstat(fd, &st))
-		err = -errno;
-	if (err) {
-		close(fd);
-		free(made);
-		return err;
+	if (*name) {
+		fd = patient_open(dirfd, name, O_PATH | O_NOFOLLOW, 0);
+	} else {
+		snprintf(path, sizeof(path), "%d", dirfd);
+		fd = patient_open(fs.proc_fd, path, O_PATH, 0);
 	}
-	inode_setup(made, fd, &st);
+	return fd < 0 ? -errno : fd;
+}
+
+/* Handle or descriptor, and the attributes. */
+static int look_at(int dirfd, const char *name, struct handle *h, int *fd,
+		   struct stat *st)
+{
+	int err = handle_get(dirfd, name, h);
+
+	*fd = -1;
+	if (err)
+		return err;
+	if (h->len)
+		return fstatat(dirfd, name, st, AT_SYMLINK_NOFOLLOW |
+			       (*name ? 0 : AT_EMPTY_PATH)) ? -errno : 0;
+	*fd = open_path(dirfd, name);
+	if (*fd < 0)
+		return *fd;
+	if (!fstat(*fd, st))
+		return 0;
+	err = -errno;
+	close(*fd);
+	return err;
+}
+
+static struct inode *inode_make(const struct handle *h, int fd,
+				const struct stat *st)
+{
+	struct inode *in = calloc(1, sizeof(*in));
+
+	if (!in)
+		return NULL;
+	inode_setup(in, st);
+	in->handle = *h;
+	in->fd = fd;
+	return in;
+}
+
+static struct inode *find_and_hold(const struct stat *st,
+				   const struct handle *h)
+{
+	struct inode *in;
+
 	pthread_mutex_lock(&table.lock);
-	in = table_find(&st);
-	*fresh = !in;
+	in = table_find(st->st_dev, st->st_ino, h);
+	if (in)
+		in->refs++;
+	pthread_mutex_unlock(&table.lock);
+	return in;
+}
+
+/* Put it into the table, unless somebody else was faster: then that one. */
+static struct inode *insert_or_hold(struct inode *made)
+{
+	struct inode *in;
+	size_t count;
+
+	pthread_mutex_lock(&table.lock);
+	in = table_find(made->dev, made->ino, &made->handle);
 	if (in) {
 		in->refs++;
 	} else {
@@ -188,8 +252,27 @@ int inode_get(int fd, struct inode **out, bool *fresh)
 	if (in != made)
 		inode_free(made);
 	evict_wanted(count);
-	*out = in;
-	return 0;
+	return in;
+}
+
+int inode_get(int dirfd, const char *name, struct inode **out, struct stat *st,
+	      bool *fresh)
+{
+	struct inode *made = NULL;
+	struct handle h;
+	int fd, err = look_at(dirfd, name, &h, &fd, st);
+
+	if (err)
+		return err;
+	*out = find_and_hold(st, &h);
+	if (!*out) {
+		made = inode_make(&h, fd, st);
+		*out = made ? insert_or_hold(made) : NULL;
+	}
+	*fresh = *out == made;
+	if (!made && fd >= 0)
+		close(fd);
+	return *out ? 0 : -ENOMEM;
 }
 
 void inode_hold(struct inode *in)
@@ -234,18 +317,38 @@ size_t inode_count(void)
 	return n;
 }
 
+static bool unused(const struct inode *in)
+{
+	return !in->handles && (S_ISREG(in->type) || S_ISLNK(in->type));
+}
+
 bool inode_unused(dev_t dev, ino_t ino)
 {
-	const struct stat st = { .st_dev = dev, .st_ino = ino };
 	const struct inode *in;
-	bool unused;
+	bool ret;
 
 	pthread_mutex_lock(&table.lock);
-	in = table_find(&st);
-	unused = in && !in->handles &&
-		 (S_ISREG(in->type) || S_ISLNK(in->type));
+	in = table_find(dev, ino, NULL);
+	ret = in && unused(in);
 	pthread_mutex_unlock(&table.lock);
-	return unused;
+	return ret;
+}
+
+size_t inode_old(size_t spare, size_t *at, fuse_ino_t *out, size_t max)
+{
+	const struct inode *in;
+	uint64_t last;
+	size_t n = 0;
+
+	pthread_mutex_lock(&table.lock);
+	last = table.generation > spare ? table.generation - spare : 0;
+	for (; n < max && *at < table.buckets; ++*at)
+		for (in = table.bucket[*at]; in && n < max; in = in->next)
+			if (in->generation <= last && !in->handles &&
+			    in != &fs.top)
+				out[n++] = inode_number(in);
+	pthread_mutex_unlock(&table.lock);
+	return n;
 }
 
 void inode_each(bool (*match)(const struct inode *in),
@@ -272,21 +375,6 @@ void inode_each(bool (*match)(const struct inode *in),
 	free(list);
 }
 
-int inode_reopen(const struct inode *in, int flags)
-{
-	char number[16];
-	int fd;
-
-	snprintf(number, sizeof(number), "%d", in->fd);
-	fd = patient_open(fs.proc_fd, number, flags, 0);
-	return fd < 0 ? -errno : fd;
-}
-
-void inode_proc_path(const struct inode *in, char path[32])
-{
-	snprintf(path, 32, "/proc/self/fd/%d", in->fd);
-}
-
 /*
  * The size that the kernel is told. With write-back it trusts what it heard
  * first, so as long as it knows the inode the answer must not come from the
@@ -303,19 +391,44 @@ static uint64_t told_size(struct inode *in, const struct stat *st)
 	return in->size;
 }
 
-int inode_stat(struct inode *in, struct stat *st)
+void inode_present(struct inode *in, struct stat *st)
 {
-	if (fstatat(in->fd, "", st, AT_EMPTY_PATH))
-		return -errno;
 	st->st_blksize = fs.chunk_size;
 	if (S_ISLNK(st->st_mode))
 		st->st_size = chaosimg_symlink_length(st->st_size);
-	if (!S_ISREG(st->st_mode))
-		return 0;
+	if (!inode_is_reg(in))
+		return;
 	pthread_mutex_lock(&in->lock);
 	st->st_size = told_size(in, st);
 	if (in->mtime_known)
 		st->st_mtim = in->mtime;
 	pthread_mutex_unlock(&in->lock);
+}
+
+/* Is it open, and can be asked at once? */
+static bool stat_open(struct inode *in, struct stat *st)
+{
+	bool done;
+
+	pthread_mutex_lock(&in->lock);
+	done = in->file && !fstat(chaosimg_file_fd(in->file), st);
+	pthread_mutex_unlock(&in->lock);
+	return done;
+}
+
+int inode_stat(struct inode *in, struct stat *st)
+{
+	int err;
+
+	if (!stat_open(in, st)) {
+		err = inode_use(in);
+		if (err)
+			return err;
+		err = fstatat(in->fd, "", st, AT_EMPTY_PATH) ? -errno : 0;
+		inode_done(in);
+		if (err)
+			return err;
+	}
+	inode_present(in, st);
 	return 0;
 }

@@ -96,20 +96,23 @@ static bool is_damage(int err)
 	       err == -EPROTONOSUPPORT;
 }
 
-void log_cause(int fd, const char *name, const char *cause)
+void log_cause(struct inode *in, const char *name, const char *cause)
 {
-	char path[4096], line[6144];
+	char path[4096] = "?", line[6144];
 
-	stored_path(fd, path, sizeof(path));
+	if (!inode_use(in)) {
+		stored_path(in->fd, path, sizeof(path));
+		inode_done(in);
+	}
 	snprintf(line, sizeof(line), "%s%s%s: %s", path, name ? "/" : "",
 		 name ? name : "", cause);
 	if (!said_just_now(line))
 		log_line(LOG_ERR, "%s", line);
 }
 
-int log_damage(int err, int fd, const char *name)
+int log_damage(int err, struct inode *in, const char *name)
 {
 	if (is_damage(err))
-		log_cause(fd, name, chaosimg_errmsg());
+		log_cause(in, name, chaosimg_errmsg());
 	return err;
 }

@@ -13,20 +13,31 @@ static void reply_none(fuse_req_t req)
 	fuse_reply_entry(req, &e);
 }
 
-void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+static int look_up(struct inode *dir, const char *name, struct inode **out,
+		   struct stat *st)
 {
 	struct chaosimg_stored_name sn;
-	struct inode *dir = inode_of(parent), *in = NULL;
-	int err;
+	int err = entry_resolve(dir, name, &sn);
 
-	err = entry_resolve(dir, name, &sn);
 	if (!err)
-		err = entry_find(dir, sn.name, sn.binding, &in);
-	if (err == -ENOENT && !fs.readonly) {
+		err = inode_use(dir);
+	if (err)
+		return err;
+	err = entry_find(dir, sn.name, sn.binding, out, st);
+	inode_done(dir);
+	return err;
+}
+
+void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct inode *in = NULL;
+	struct stat st;
+	int err = look_up(inode_of(parent), name, &in, &st);
+
+	if (err == -ENOENT && !fs.readonly)
 		reply_none(req);
-		return;
-	}
-	entry_reply(req, err, in);
+	else
+		entry_reply(req, err, in, &st);
 }
 
 void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)
@@ -66,8 +77,14 @@ static int set_owner(struct inode *in, const struct stat *attr, int to_set)
 	uid_t uid = to_set & FUSE_SET_ATTR_UID ? attr->st_uid : (uid_t)-1;
 	gid_t gid = to_set & FUSE_SET_ATTR_GID ? attr->st_gid : (gid_t)-1;
 
-	return fchownat(in->fd, "", uid, gid,
-			AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) ? -errno : 0;
+	int err = inode_use(in);
+
+	if (err)
+		return err;
+	if (fchownat(in->fd, "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
+		err = -errno;
+	inode_done(in);
+	return err;
 }
 
 static int set_mode(struct inode *in, mode_t mode)
@@ -77,11 +94,15 @@ static int set_mode(struct inode *in, mode_t mode)
 
 	if (S_ISLNK(in->type))
 		return -EOPNOTSUPP;
+	err = inode_use(in);
+	if (err)
+		return err;
 	inode_proc_path(in, path);
 	/* Opening the contents may change the mode for a moment. */
 	pthread_mutex_lock(&in->lock);
 	err = chmod(path, mode & 07777) ? -errno : 0;
 	pthread_mutex_unlock(&in->lock);
+	inode_done(in);
 	return err;
 }
 

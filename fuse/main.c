@@ -113,6 +113,7 @@ static int set_up(const struct options *o)
 	fs.proc_fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fs.proc_fd < 0)
 		return complain("/proc/self/fd", strerror(errno));
+	handles_init();
 	err = inodes_init();
 	return err ? complain(o->archive, strerror(-err)) : 0;
 }

@@ -6,25 +6,47 @@
 
 static int unlink_name(struct inode *dir, const struct chaosimg_stored_name *sn)
 {
-	struct inode *in = NULL;
-	bool locked;
-	int err = entry_find(dir, sn->name, sn->binding, &in);
+	bool locked = entry_lock_names(sn, NULL);
+	int err = unlinkat(dir->fd, sn->name, 0) ? -errno : 0;
 
-	/* A file that does not belong there may be removed all the same. */
-	if (err && err != -EIO)
-		return err;
-	if (!err && inode_is_dir(in)) {
-		inode_put(in, 1);
-		return -EISDIR;
-	}
-	locked = entry_lock_names(sn, NULL);
-	err = unlinkat(dir->fd, sn->name, 0) ? -errno : 0;
 	if (!err)
 		chaosimg_name_companion_remove(dir->fd, sn);
 	entry_unlock_names(locked);
-	if (!err && in && inode_is_reg(in))
+	return err;
+}
+
+/* Who has it open goes on using it. */
+static int unlink_found(struct inode *dir,
+			const struct chaosimg_stored_name *sn, struct inode *in)
+{
+	int err = inode_is_dir(in) ? -EISDIR : inode_use(in);
+
+	if (err)
+		return err;
+	err = unlink_name(dir, sn);
+	if (!err)
 		content_name_gone(in, sn->binding, dir);
-	inode_put(in, 1);
+	inode_done(in);
+	return err;
+}
+
+static int unlink_entry(struct inode *dir,
+			const struct chaosimg_stored_name *sn)
+{
+	struct inode *in;
+	int err = inode_use(dir);
+
+	if (err)
+		return err;
+	err = entry_find(dir, sn->name, sn->binding, &in, NULL);
+	if (!err) {
+		err = unlink_found(dir, sn, in);
+		inode_put(in, 1);
+	} else if (err == -EIO) {
+		/* What does not belong there may be removed all the same. */
+		err = unlink_name(dir, sn);
+	}
+	inode_done(dir);
 	return err;
 }
 
@@ -35,7 +57,7 @@ void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 	int err = fs.readonly ? -EROFS : entry_resolve(dir, name, &sn);
 
 	if (!err)
-		err = unlink_name(dir, &sn);
+		err = unlink_entry(dir, &sn);
 	fuse_reply_err(req, -err);
 }
 
@@ -48,11 +70,15 @@ static int remove_found(struct inode *parent,
 
 	if (!inode_is_dir(dir))
 		return -ENOTDIR;
+	err = inode_use(dir);
+	if (err)
+		return err;
 	pthread_rwlock_wrlock(&dir->entries);
 	err = dir_empty(dir);
 	if (!err)
 		err = dir_discard(parent, sn->name, dir);
 	pthread_rwlock_unlock(&dir->entries);
+	inode_done(dir);
 	if (err)
 		return err;
 	locked = entry_lock_names(sn, NULL);
@@ -69,7 +95,7 @@ static int remove_dir(struct inode *parent,
 
 	if (err)
 		return err;
-	err = entry_find(parent, sn->name, sn->binding, &dir);
+	err = entry_find(parent, sn->name, sn->binding, &dir, NULL);
 	if (!err) {
 		err = remove_found(parent, sn, dir);
 		inode_put(dir, 1);

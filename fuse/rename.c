@@ -30,7 +30,12 @@ static int end_find(struct end *e, fuse_ino_t parent, const char *name)
 	if (err)
 		return err;
 	entry_place(e->dir, &e->sn, &e->place);
-	return entry_find(e->dir, e->sn.name, e->sn.binding, &e->in);
+	err = inode_use(e->dir);
+	if (err)
+		return err;
+	err = entry_find(e->dir, e->sn.name, e->sn.binding, &e->in, NULL);
+	inode_done(e->dir);
+	return err;
 }
 
 /* In order of address, so that two renames cannot wait for each other. */
@@ -104,8 +109,8 @@ static int permit(const struct end *from, const struct end *to)
 static void settle(struct inode *in, const struct end *here,
 		   const struct end *there, bool moved)
 {
-	const struct inode *dir = moved ? there->dir : NULL;
-	const struct inode *other = moved ? here->dir : NULL;
+	struct inode *dir = moved ? there->dir : NULL;
+	struct inode *other = moved ? here->dir : NULL;
 
 	if (inode_is_dir(in)) {
 		if (!dirs_sync_two(dir, other))
@@ -187,8 +192,21 @@ static int rename_over(const struct end *from, const struct end *to)
 	else if (!to->in)
 		chaosimg_name_companion_remove(to->dir->fd, &to->sn);
 	entry_unlock_names(locked);
-	if (!err && to->in && inode_is_reg(to->in))
+	if (!err && to->in && !inode_is_dir(to->in))
 		content_name_gone(to->in, to->sn.binding, to->dir);
+	return err;
+}
+
+/* What is replaced may still be open: hold on to it. */
+static int rename_over_used(const struct end *from, const struct end *to)
+{
+	int err = to->in ? inode_use(to->in) : 0;
+
+	if (err)
+		return err;
+	err = rename_over(from, to);
+	if (to->in)
+		inode_done(to->in);
 	return err;
 }
 
@@ -233,7 +251,7 @@ static int rename_ends(const struct end *from, const struct end *to,
 	if (flags & RENAME_NOREPLACE && to->in)
 		return -EEXIST;
 	err = check_types(from, to);
-	return err ? err : rename_over(from, to);
+	return err ? err : rename_over_used(from, to);
 }
 
 void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,

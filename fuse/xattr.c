@@ -40,10 +40,15 @@ static int set(struct inode *in, const char *name, const char *value,
 	if (!box)
 		return -ENOMEM;
 	err = chaosimg_xattr_value_encrypt(fs.archive, name, value, size, box);
-	inode_proc_path(in, path);
-	if (!err && setxattr(path, stored, box, size + CHAOSIMG_XATTR_OVERHEAD,
+	if (!err)
+		err = inode_use(in);
+	if (!err) {
+		inode_proc_path(in, path);
+		if (setxattr(path, stored, box, size + CHAOSIMG_XATTR_OVERHEAD,
 			     flags))
-		err = -errno;
+			err = -errno;
+		inode_done(in);
+	}
 	free(box);
 	return err;
 }
@@ -54,10 +59,26 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 	fuse_reply_err(req, -set(inode_of(ino), name, value, size, flags));
 }
 
+static ssize_t get_stored(struct inode *in, const char *stored, void *box,
+			  size_t room)
+{
+	char path[32];
+	ssize_t n = inode_use(in);
+
+	if (n)
+		return n;
+	inode_proc_path(in, path);
+	n = getxattr(path, stored, box, room);
+	if (n < 0)
+		n = -errno;
+	inode_done(in);
+	return n;
+}
+
 /* Return: the plain length; @value is filled if @size is not 0. */
 static ssize_t get(struct inode *in, const char *name, char *value, size_t size)
 {
-	char stored[CHAOSIMG_NAME_MAX + 1], path[32];
+	char stored[CHAOSIMG_NAME_MAX + 1];
 	size_t room = size ? size + CHAOSIMG_XATTR_OVERHEAD : 0;
 	uint8_t *box;
 	ssize_t n;
@@ -68,17 +89,16 @@ static ssize_t get(struct inode *in, const char *name, char *value, size_t size)
 	box = malloc(room ? room : 1);
 	if (!box)
 		return -ENOMEM;
-	inode_proc_path(in, path);
-	n = getxattr(path, stored, box, room);
+	n = get_stored(in, stored, box, room);
 	if (n < 0) {
-		err = -errno;
+		err = n;
 	} else if (n < CHAOSIMG_XATTR_OVERHEAD) {
-		log_cause(in->fd, NULL, "an extended attribute is damaged");
+		log_cause(in, NULL, "an extended attribute is damaged");
 		err = -EIO;
 	} else if (size) {
 		err = chaosimg_xattr_value_decrypt(fs.archive, name, box, n,
 						   value);
-		log_damage(err, in->fd, NULL);
+		log_damage(err, in, NULL);
 	}
 	free(box);
 	return err ? err : n - CHAOSIMG_XATTR_OVERHEAD;
@@ -120,7 +140,7 @@ static size_t decrypt_list(struct inode *in, const char *list, size_t len,
 	for (pos = 0; pos < len; pos += strlen(list + pos) + 1) {
 		err = chaosimg_xattr_name_decrypt(fs.archive, list + pos, name);
 		if (err) {
-			log_damage(err, in->fd, NULL);
+			log_damage(err, in, NULL);
 			continue;
 		}
 		n = strlen(name) + 1;
@@ -136,15 +156,16 @@ static size_t decrypt_list(struct inode *in, const char *list, size_t len,
 static ssize_t list_names(struct inode *in, char *out)
 {
 	char path[32], *stored = malloc(XATTR_LIST_MAX + 1);
-	ssize_t n;
+	ssize_t n = stored ? inode_use(in) : -ENOMEM;
 
-	if (!stored)
-		return -ENOMEM;
-	inode_proc_path(in, path);
-	n = listxattr(path, stored, XATTR_LIST_MAX);
-	if (n < 0) {
-		n = -errno;
-	} else {
+	if (!n) {
+		inode_proc_path(in, path);
+		n = listxattr(path, stored, XATTR_LIST_MAX);
+		if (n < 0)
+			n = -errno;
+		inode_done(in);
+	}
+	if (n > 0) {
 		stored[n] = '\0';
 		n = decrypt_list(in, stored, n, out);
 	}
@@ -171,6 +192,7 @@ void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
 	char stored[CHAOSIMG_NAME_MAX + 1], path[32];
+	struct inode *in = inode_of(ino);
 	int err;
 
 	if (fs.readonly)
@@ -179,8 +201,13 @@ void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 		err = -EOPNOTSUPP;
 	else
 		err = chaosimg_xattr_name_encrypt(fs.archive, name, stored);
-	inode_proc_path(inode_of(ino), path);
-	if (!err && removexattr(path, stored))
-		err = -errno;
+	if (!err)
+		err = inode_use(in);
+	if (!err) {
+		inode_proc_path(in, path);
+		if (removexattr(path, stored))
+			err = -errno;
+		inode_done(in);
+	}
 	fuse_reply_err(req, -err);
 }

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Descriptors of stored objects. Where the system gives out file handles (see
+ * open_by_handle_at(2); it takes root), an inode remembers a few bytes and is
+ * opened when it is used; descriptors that were used last stay open for the
+ * next use. Elsewhere each inode keeps its descriptor.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "fs.h"
+
+#define IDLE_MAX	256
+
+/* As the system calls want it. */
+union handle_buffer {
+	struct file_handle h;
+	uint8_t room[sizeof(struct file_handle) + HANDLE_MAX];
+};
+
+static struct {
+	pthread_mutex_t lock;
+	struct inode *oldest;
+	struct inode *newest;
+	size_t idle;
+	size_t idle_max;
+	int mount_id;
+	bool handles;
+} known = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+int handle_get(int dirfd, const char *name, struct handle *out)
+{
+	union handle_buffer b = { .h.handle_bytes = HANDLE_MAX };
+	int mount_id, flags = *name ? 0 : AT_EMPTY_PATH;
+
+	memset(out, 0, sizeof(*out));
+	if (!known.handles)
+		return 0;
+	if (name_to_handle_at(dirfd, name, &b.h, &mount_id, flags))
+		return errno == EOVERFLOW || errno == EOPNOTSUPP ? 0 : -errno;
+	if (mount_id != known.mount_id)
+		return 0;
+	out->len = b.h.handle_bytes;
+	out->type = b.h.handle_type;
+	memcpy(out->bytes, b.h.f_handle, out->len);
+	return 0;
+}
+
+static int handle_open(const struct handle *h, int flags)
+{
+	union handle_buffer b = { .h.handle_bytes = h->len,
+				  .h.handle_type = h->type };
+	int fd;
+
+	memcpy(b.h.f_handle, h->bytes, h->len);
+	fd = open_by_handle_at(fs.data_fd, &b.h, flags | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* Is it only in the kernel's manual, or does it work here and for us? */
+void handles_init(void)
+{
+	union handle_buffer b = { .h.handle_bytes = HANDLE_MAX };
+	struct rlimit lim;
+	struct handle h;
+	int fd;
+
+	known.idle_max = IDLE_MAX;
+	if (!getrlimit(RLIMIT_NOFILE, &lim) && lim.rlim_cur / 8 < IDLE_MAX)
+		known.idle_max = lim.rlim_cur / 8;
+	known.handles = !name_to_handle_at(fs.data_fd, "", &b.h,
+					   &known.mount_id, AT_EMPTY_PATH);
+	if (!known.handles || handle_get(fs.data_fd, "", &h))
+		return;
+	fd = handle_open(&h, O_PATH);
+	known.handles = fd >= 0;
+	if (fd >= 0)
+		close(fd);
+}
+
+bool handles_work(void)
+{
+	return known.handles;
+}
+
+/* --- those that are open and not used at the moment; needs the lock ------- */
+
+static void idle_add(struct inode *in)
+{
+	in->older = known.newest;
+	in->newer = NULL;
+	if (known.newest)
+		known.newest->newer = in;
+	else
+		known.oldest = in;
+	known.newest = in;
+	in->idle = true;
+	known.idle++;
+}
+
+static void idle_remove(struct inode *in)
+{
+	if (in->older)
+		in->older->newer = in->newer;
+	else
+		known.oldest = in->newer;
+	if (in->newer)
+		in->newer->older = in->older;
+	else
+		known.newest = in->older;
+	in->idle = false;
+	known.idle--;
+}
+
+/* --- using an inode ------------------------------------------------------- */
+
+static bool use_open(struct inode *in)
+{
+	bool open;
+
+	pthread_mutex_lock(&known.lock);
+	open = in->fd >= 0;
+	if (open)
+		in->users++;
+	if (in->idle)
+		idle_remove(in);
+	pthread_mutex_unlock(&known.lock);
+	return open;
+}
+
+int inode_use(struct inode *in)
+{
+	int fd;
+
+	if (use_open(in))
+		return 0;
+	fd = inode_reopen(in, O_PATH | O_NOFOLLOW);
+	if (fd < 0)
+		return fd;
+	pthread_mutex_lock(&known.lock);
+	if (in->fd < 0) {
+		in->fd = fd;
+		fd = -1;
+	}
+	if (in->idle)
+		idle_remove(in);
+	in->users++;
+	pthread_mutex_unlock(&known.lock);
+	/* Somebody else was faster. */
+	if (fd >= 0)
+		close(fd);
+	return 0;
+}
+
+void inode_done(struct inode *in)
+{
+	struct inode *last;
+	int fd = -1;
+
+	pthread_mutex_lock(&known.lock);
+	if (!--in->users && in->handle.len && !in->keep)
+		idle_add(in);
+	if (known.idle > known.idle_max) {
+		last = known.oldest;
+		idle_remove(last);
+		fd = last->fd;
+		last->fd = -1;
+	}
+	pthread_mutex_unlock(&known.lock);
+	if (fd >= 0)
+		close(fd);
+}
+
+void inode_keep(struct inode *in)
+{
+	pthread_mutex_lock(&known.lock);
+	in->keep = true;
+	pthread_mutex_unlock(&known.lock);
+}
+
+void inode_close(struct inode *in)
+{
+	pthread_mutex_lock(&known.lock);
+	if (in->idle)
+		idle_remove(in);
+	pthread_mutex_unlock(&known.lock);
+	if (in->fd >= 0)
+		close(in->fd);
+	in->fd = -1;
+}
+
+int inode_reopen(struct inode *in, int flags)
+{
+	char number[16];
+	int fd, tries = 0;
+
+	if (in->handle.len && !in->keep) {
+		do {
+			fd = handle_open(&in->handle, flags);
+		} while (fd == -EMFILE && patience(++tries));
+		return fd;
+	}
+	snprintf(number, sizeof(number), "%d", in->fd);
+	fd = patient_open(fs.proc_fd, number, flags & ~O_NOFOLLOW, 0);
+	return fd < 0 ? -errno : fd;
+}
+
+void inode_proc_path(const struct inode *in, char path[32])
+{
+	snprintf(path, 32, "/proc/self/fd/%d", in->fd);
+}
