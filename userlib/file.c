@@ -27,6 +27,8 @@ static int locks_init(struct chaosimg_file *f)
 		err = pthread_mutex_init(&f->header, NULL);
 	if (!err)
 		err = pthread_mutex_init(&f->lock, NULL);
+	if (!err)
+		err = pthread_cond_init(&f->freed, NULL);
 	return err ? fail(err, "locks: %s", strerror(err)) : 0;
 }
 
@@ -61,6 +63,7 @@ static void file_free(struct chaosimg_file *f)
 	head_drop(f);
 	holes_free(&f->holes);
 	file_keys_free(f->keys);
+	pthread_cond_destroy(&f->freed);
 	pthread_mutex_destroy(&f->lock);
 	pthread_mutex_destroy(&f->header);
 	pthread_rwlock_destroy(&f->rw);

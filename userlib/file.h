@@ -5,8 +5,8 @@
  * Locks, in the order in which they are taken:
  *   rw		shared by reads and writes, exclusive for what changes the file
  *		as a whole (commit, truncate, punch)
- *   stripe	of a chunk (file_chunk.c), like the kernel's page lock: held while
- *		that chunk is read, changed or written
+ *   range	of chunks (file_range.c), like the kernel's page locks: held while
+ *		they are read, changed or written; one at a time
  *   header	a header write
  *   lock	the fields marked so below; never held across I/O
  */
@@ -25,21 +25,43 @@
  * struct dirty - a chunk that is newer in memory than on the disk
  * @chunk: its number
  * @stored_len: plaintext bytes of its record on the disk; 0 if it has none
+ * @tag_known: that record was read, and @tag is its tag
+ * @tag: see there
  * @data: chunk_size bytes; zeros from the file's end on
+ * @index: where it stands in the file's @dirty [lock]
+ * @next: in the same bucket [lock]
  */
 struct dirty {
 	uint64_t chunk;
 	uint32_t stored_len;
+	bool tag_known;
+	uint8_t tag[GCM_TAG_SIZE];
 	uint8_t *data;
+	size_t index;
+	struct dirty *next;
 };
 
 /*
- * Most chunks that wait in memory: for one file, and for the process. Beyond
+ * Most bytes that wait in memory: for one file, and for the process. Beyond
  * these a writer first writes out what its file has.
  */
 enum {
-	DIRTY_FILE_MAX = 64,
-	DIRTY_TOTAL_MAX = 512,
+	DIRTY_FILE_MAX = 4 << 20,
+	DIRTY_TOTAL_MAX = 32 << 20,
+	DIRTY_BUCKETS = 64,
+};
+
+/**
+ * struct range - a run of chunks that somebody works on
+ * @first: the first of them
+ * @end: the first that is not
+ * @write: they are changed, so nobody else may look
+ * @next: who came later [lock]
+ */
+struct range {
+	uint64_t first, end;
+	bool write;
+	struct range *next;
 };
 
 /**
@@ -59,6 +81,9 @@ enum {
  * @dirty: its chunks that are newer in memory [lock]
  * @dirty_count: how many they are [lock]
  * @dirty_room: room in @dirty [lock]
+ * @dirty_bucket: the same chunks by number [lock]
+ * @ranges: runs of chunks that are locked or waited for, in order [lock]
+ * @freed: one of them was unlocked
  * @changed: it differs from @snap [lock]
  * @content_changed: since it was last looked at for DICOM [lock]
  * @writes: counts writes to the stored file [lock]
@@ -95,6 +120,9 @@ struct chaosimg_file {
 	struct dirty **dirty;
 	size_t dirty_count;
 	size_t dirty_room;
+	struct dirty *dirty_bucket[DIRTY_BUCKETS];
+	struct range *ranges;
+	pthread_cond_t freed;
 	bool changed;
 	bool content_changed;
 	uint64_t writes, writes_synced;
@@ -162,16 +190,44 @@ uint8_t *scratch(size_t len);
 uint8_t *buffer_get(uint32_t chunk_size);
 void buffer_put(uint8_t *buf, uint32_t chunk_size);
 
-/* --- file_chunk.c: single chunks --- */
+/* --- file_range.c: locks on chunks --- */
 
-/** stripe() - the lock of a chunk */
-pthread_rwlock_t *stripe(const struct chaosimg_file *f, uint64_t k);
+/**
+ * range_lock() - wait until nobody else is at these chunks
+ * @f: the file
+ * @r: which, and what for; stays in use until range_unlock()
+ *
+ * Who comes later waits for whom it conflicts with, so nobody waits for ever.
+ */
+void range_lock(struct chaosimg_file *f, struct range *r);
+
+/** range_unlock() - the other way round */
+void range_unlock(struct chaosimg_file *f, struct range *r);
+
+/* --- file_dirty.c: chunks that are newer in memory --- */
 
 /** dirty_find() - [lock] */
 struct dirty *dirty_find(const struct chaosimg_file *f, uint64_t k);
 
 /** dirty_pressure() - is it time to write out what this file has? */
 bool dirty_pressure(struct chaosimg_file *f);
+
+/** dirty_new() - one with zeroed data, or NULL */
+struct dirty *dirty_new(struct chaosimg_file *f, uint64_t k);
+
+/** dirty_free() - one that was not inserted, or not any more */
+void dirty_free(struct chaosimg_file *f, struct dirty *d);
+
+/** dirty_insert() - from now on it stands for its chunk, which is no hole */
+int dirty_insert(struct chaosimg_file *f, struct dirty *d);
+
+/** dirty_drop() - forget it; its record on the disk stays */
+void dirty_drop(struct chaosimg_file *f, struct dirty *d);
+
+/** dirty_drop_all() - forget them all */
+void dirty_drop_all(struct chaosimg_file *f);
+
+/* --- file_chunk.c: chunks and their records --- */
 
 /**
  * dirty_make() - have chunk @k in memory, ready to be changed
@@ -180,22 +236,83 @@ bool dirty_pressure(struct chaosimg_file *f);
  * @whole: all of it will be overwritten, so its bytes need not be read
  * @out: receives it
  *
- * Caller: holds the chunk's stripe, or rw, exclusively.
+ * Caller: holds a range with the chunk, or rw, exclusively.
  */
 int dirty_make(struct chaosimg_file *f, uint64_t k, bool whole,
 	       struct dirty **out);
 
-/** dirty_drop() - forget it; its record on the disk stays */
-void dirty_drop(struct chaosimg_file *f, struct dirty *d);
+/**
+ * dirty_store() - write its record in its place and account for it
+ * @f: the file
+ * @d: the chunk; if writing fails, the record that was there is gone
+ * @len: plaintext bytes that it now has
+ */
+int dirty_store(struct chaosimg_file *f, struct dirty *d, uint32_t len);
 
-/** dirty_drop_all() - forget them all */
-void dirty_drop_all(struct chaosimg_file *f);
+/** dirty_forget() - take its record on the disk out of the incremental MAC */
+int dirty_forget(struct chaosimg_file *f, const struct dirty *d,
+		 uint8_t mac[16]);
 
-/** chunk_is_new() - is it neither in memory nor on the disk? */
-bool chunk_is_new(struct chaosimg_file *f, uint64_t k);
+/**
+ * chunks_new() - chunks that may be written in their place
+ * @f: the file
+ * @k: the first of them
+ * @max: how many are asked for
+ * Return: how many, from @k on, are neither in memory nor on the disk nor in
+ * the snapshot.
+ */
+size_t chunks_new(struct chaosimg_file *f, uint64_t k, size_t max);
+
+/**
+ * chunks_store() - write whole chunks that chunks_new() counted
+ * @f: the file
+ * @k: the first of them
+ * @count: how many
+ * @data: their plaintext
+ */
+int chunks_store(struct chaosimg_file *f, uint64_t k, size_t count,
+		 const uint8_t *data);
 
 /** head_drop() - forget the copy of chunk 0 */
 void head_drop(struct chaosimg_file *f);
+
+/**
+ * struct loaded - records that were read, in the thread's scratch buffer
+ * @first: number of the first one's chunk
+ * @count: how many
+ * @last_len: plaintext bytes of the last one; the others are of whole chunks
+ * @rec: the records
+ */
+struct loaded {
+	uint64_t first;
+	size_t count;
+	uint32_t last_len;
+	uint8_t *rec;
+};
+
+/**
+ * chunks_load() - read the records of chunks that follow each other
+ * @f: the file
+ * @k: the first chunk
+ * @max: how many are asked for
+ * @l: filled in; it has fewer where chunks are holes or in memory, even none
+ *
+ * Caller: holds a range with the chunks, or rw exclusively; chunks_open() needs
+ * neither any more.
+ */
+int chunks_load(struct chaosimg_file *f, uint64_t k, size_t max,
+		struct loaded *l);
+
+/**
+ * chunks_open() - authenticate and decrypt what was loaded; once
+ * @f: the file
+ * @l: the records, clobbered
+ * @from: first byte wanted in the first chunk
+ * @len: bytes wanted, within those that are loaded
+ * @out: receives them
+ */
+int chunks_open(struct chaosimg_file *f, const struct loaded *l, uint32_t from,
+		size_t len, uint8_t *out);
 
 /**
  * chunk_read() - bytes @from .. @from + @len - 1 of chunk @k, within the file
@@ -205,22 +322,10 @@ void head_drop(struct chaosimg_file *f);
  * @len: bytes wanted
  * @out: receives @len bytes
  *
- * Caller: holds the chunk's stripe, or rw exclusively.
+ * Caller: holds a range with the chunk, or rw exclusively.
  */
 int chunk_read(struct chaosimg_file *f, uint64_t k, uint32_t from, uint32_t len,
 	       uint8_t *out);
-
-/**
- * chunk_store() - write a record in its place and account for it
- * @f: the file
- * @k: the chunk's number
- * @data: its plaintext
- * @len: bytes of @data
- * @stored_len: plaintext bytes of the record that is there now; becomes 0 if
- *	writing fails, as that record is then gone
- */
-int chunk_store(struct chaosimg_file *f, uint64_t k, const uint8_t *data,
-		uint32_t len, uint32_t *stored_len);
 
 /** chunk_forget() - take a record on the disk out of the incremental MAC */
 int chunk_forget(struct chaosimg_file *f, uint64_t k, uint32_t stored_len,

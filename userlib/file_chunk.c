@@ -7,20 +7,6 @@
 #include "error.h"
 #include "file.h"
 
-enum { STRIPES = 256 };
-
-static pthread_rwlock_t stripes[STRIPES] = {
-	[0 ... STRIPES - 1] = PTHREAD_RWLOCK_INITIALIZER
-};
-static _Atomic size_t dirty_total;
-
-pthread_rwlock_t *stripe(const struct chaosimg_file *f, uint64_t k)
-{
-	uint64_t h = ((uint64_t)(uintptr_t)f >> 6) * 0x9e3779b97f4a7c15u + k;
-
-	return &stripes[(h ^ h >> 32) % STRIPES];
-}
-
 /* What is known of a chunk: in memory, a hole, on the disk, or not there. */
 struct chunk_state {
 	struct dirty *dirty;
@@ -45,57 +31,18 @@ static struct chunk_state chunk_state(struct chaosimg_file *f, uint64_t k)
 	return s;
 }
 
-struct dirty *dirty_find(const struct chaosimg_file *f, uint64_t k)
+size_t chunks_new(struct chaosimg_file *f, uint64_t k, size_t max)
 {
-	/* The one last made is the one most often asked for. */
-	for (size_t i = f->dirty_count; i-- > 0;)
-		if (f->dirty[i]->chunk == k)
-			return f->dirty[i];
-	return NULL;
-}
+	size_t n = 0;
 
-bool dirty_pressure(struct chaosimg_file *f)
-{
-	bool pressure;
+	while (n < max && !in_snapshot(f, k + n)) {
+		struct chunk_state s = chunk_state(f, k + n);
 
-	pthread_mutex_lock(&f->lock);
-	pressure = f->dirty_count >= DIRTY_FILE_MAX ||
-		   (f->dirty_count && dirty_total >= DIRTY_TOTAL_MAX);
-	pthread_mutex_unlock(&f->lock);
-	return pressure;
-}
-
-bool chunk_is_new(struct chaosimg_file *f, uint64_t k)
-{
-	struct chunk_state s = chunk_state(f, k);
-
-	return !s.dirty && !s.stored_len;
-}
-
-static void dirty_free(struct chaosimg_file *f, struct dirty *d)
-{
-	buffer_put(d->data, f->chunk_size);
-	free(d);
-	dirty_total--;
-}
-
-void dirty_drop(struct chaosimg_file *f, struct dirty *d)
-{
-	pthread_mutex_lock(&f->lock);
-	for (size_t i = 0; i < f->dirty_count; i++) {
-		if (f->dirty[i] != d)
-			continue;
-		f->dirty[i] = f->dirty[--f->dirty_count];
-		break;
+		if (s.dirty || s.stored_len)
+			break;
+		n++;
 	}
-	pthread_mutex_unlock(&f->lock);
-	dirty_free(f, d);
-}
-
-void dirty_drop_all(struct chaosimg_file *f)
-{
-	while (f->dirty_count)
-		dirty_drop(f, f->dirty[0]);
+	return n;
 }
 
 void head_drop(struct chaosimg_file *f)
@@ -104,52 +51,119 @@ void head_drop(struct chaosimg_file *f)
 	f->head = NULL;
 }
 
-/* Read a chunk's whole record; @out NULL leaves the plaintext in the scratch. */
-static int record_load(struct chaosimg_file *f, uint64_t k, uint32_t len,
-		       uint8_t *out, uint8_t **in_place)
+static int cut_off(uint64_t k)
 {
-	uint8_t *rec = scratch(record_size(f->chunk_size));
+	return fail(EIO, "chunk %llu: cut off", (unsigned long long)k);
+}
+
+/*
+ * Read the records of chunks that follow each other into this thread's scratch
+ * buffer. All are of whole chunks but the last, which is of @last_len bytes.
+ */
+static int records_read(struct chaosimg_file *f, uint64_t k, size_t count,
+			uint32_t last_len, uint8_t **out)
+{
+	size_t step = record_size(f->chunk_size);
+	size_t want = (count - 1) * step + record_size(last_len);
+	uint8_t *rec = scratch(want);
 	ssize_t n;
 
 	if (!rec)
 		return fail(ENOMEM, "out of memory");
-	n = read_full(f->fd, rec, record_size(len),
-		      f->base + record_at(f->chunk_size, k));
+	n = read_full(f->fd, rec, want, f->base + record_at(f->chunk_size, k));
 	if (n < 0)
 		return fail((int)-n, "chunk %llu: %s", (unsigned long long)k,
 			    strerror((int)-n));
+	*out = rec;
+	if ((size_t)n == want)
+		return 0;
+	if ((size_t)n < (count - 1) * step)
+		return cut_off(k + n / step);
 	/* The stored file may end with a short record until it is resized. */
-	if ((size_t)n < record_size(len) &&
-	    (n < RECORD_ZERO_SIZE || !record_is_zero(rec)))
-		return fail(EIO, "chunk %llu: cut off",
-			    (unsigned long long)k);
-	if (in_place)
-		*in_place = rec + RECORD_PREFIX + RECORD_HEAD;
-	return record_open(f->keys, f->snap.file_id, k, rec, len, out);
+	rec += (count - 1) * step;
+	n -= (count - 1) * step;
+	if (n < RECORD_ZERO_SIZE || !record_is_zero(rec))
+		return cut_off(k + count - 1);
+	return 0;
 }
 
-static int dirty_insert(struct chaosimg_file *f, struct dirty *d)
+/* How many chunks from @k on are on the disk as they are, and nowhere else. */
+static size_t count_stored(struct chaosimg_file *f, uint64_t k, size_t max,
+			   uint32_t *last_len)
 {
-	int err = 0;
+	size_t n;
 
-	pthread_mutex_lock(&f->lock);
-	if (f->dirty_count == f->dirty_room) {
-		size_t room = f->dirty_room ? f->dirty_room * 2 : 4;
-		struct dirty **p = reallocarray(f->dirty, room, sizeof(*p));
+	if (!k && f->head)
+		return 0;
+	for (n = 0; n < max; n++) {
+		struct chunk_state s = chunk_state(f, k + n);
 
-		if (p) {
-			f->dirty = p;
-			f->dirty_room = room;
-		} else {
-			err = -ENOMEM;
-		}
+		if (s.dirty || s.hole || !s.len)
+			break;
+		*last_len = s.len;
 	}
-	if (!err)
-		err = holes_remove(&f->holes, d->chunk, 1);
-	if (!err)
-		f->dirty[f->dirty_count++] = d;
-	pthread_mutex_unlock(&f->lock);
+	return n;
+}
+
+int chunks_load(struct chaosimg_file *f, uint64_t k, size_t max,
+		struct loaded *l)
+{
+	int err;
+
+	l->first = k;
+	l->count = count_stored(f, k, max, &l->last_len);
+	if (!l->count)
+		return 0;
+	err = records_read(f, k, l->count, l->last_len, &l->rec);
+	/* Those before the bad one can be had, and it is named by its number. */
+	if (err && l->count > 1) {
+		l->count = 1;
+		l->last_len = f->chunk_size;
+		err = records_read(f, k, 1, l->last_len, &l->rec);
+	}
 	return err;
+}
+
+int chunks_open(struct chaosimg_file *f, const struct loaded *l, uint32_t from,
+		size_t len, uint8_t *out)
+{
+	uint8_t *rec = l->rec;
+	size_t done = 0;
+
+	for (size_t i = 0; i < l->count && done < len; i++, from = 0) {
+		uint32_t whole = i + 1 < l->count ? f->chunk_size : l->last_len;
+		size_t n = whole - from;
+		bool direct = !from && n <= len - done;
+		int err;
+
+		if (n > len - done)
+			n = len - done;
+		err = record_open(f->keys, f->snap.file_id, l->first + i, rec,
+				  whole, direct ? out + done : NULL);
+		if (err)
+			return err;
+		if (!direct)
+			memcpy(out + done,
+			       rec + RECORD_PREFIX + RECORD_HEAD + from, n);
+		done += n;
+		rec += record_size(f->chunk_size);
+	}
+	return 0;
+}
+
+/* The record that a dirty chunk has on the disk, decrypted. */
+static int dirty_load(struct chaosimg_file *f, struct dirty *d)
+{
+	uint8_t *rec;
+	int err = records_read(f, d->chunk, 1, d->stored_len, &rec);
+
+	if (err)
+		return err;
+	memcpy(d->tag, rec + record_tag_offset(rec, d->stored_len),
+	       GCM_TAG_SIZE);
+	d->tag_known = true;
+	return record_open(f->keys, f->snap.file_id, d->chunk, rec,
+			   d->stored_len, d->data);
 }
 
 int dirty_make(struct chaosimg_file *f, uint64_t k, bool whole,
@@ -162,19 +176,14 @@ int dirty_make(struct chaosimg_file *f, uint64_t k, bool whole,
 	*out = s.dirty;
 	if (s.dirty)
 		return 0;
-	d = calloc(1, sizeof(*d));
+	d = dirty_new(f, k);
 	if (!d)
 		return fail(ENOMEM, "out of memory");
-	dirty_total++;
-	d->chunk = k;
 	d->stored_len = s.stored_len;
-	d->data = buffer_get(f->chunk_size);
-	if (!d->data)
-		err = fail(ENOMEM, "out of memory");
-	if (!err && s.stored_len && !whole)
-		err = record_load(f, k, s.stored_len, d->data, NULL);
-	if (!err && dirty_insert(f, d))
-		err = fail(ENOMEM, "out of memory");
+	if (s.stored_len && !whole)
+		err = dirty_load(f, d);
+	if (!err)
+		err = dirty_insert(f, d);
 	if (err) {
 		dirty_free(f, d);
 		return err;
@@ -189,7 +198,7 @@ int chunk_read(struct chaosimg_file *f, uint64_t k, uint32_t from, uint32_t len,
 	       uint8_t *out)
 {
 	struct chunk_state s = chunk_state(f, k);
-	uint8_t *plain;
+	struct loaded l;
 	int err;
 
 	if (s.dirty) {
@@ -204,12 +213,8 @@ int chunk_read(struct chaosimg_file *f, uint64_t k, uint32_t from, uint32_t len,
 		memcpy(out, f->head + from, len);
 		return 0;
 	}
-	if (!from && len == s.len)
-		return record_load(f, k, s.len, out, NULL);
-	err = record_load(f, k, s.len, NULL, &plain);
-	if (!err)
-		memcpy(out, plain + from, len);
-	return err;
+	err = chunks_load(f, k, 1, &l);
+	return err ? err : chunks_open(f, &l, from, len, out);
 }
 
 int chunk_forget(struct chaosimg_file *f, uint64_t k, uint32_t stored_len,
@@ -238,7 +243,17 @@ bool in_snapshot(const struct chaosimg_file *f, uint64_t k)
 	return true;
 }
 
-/* A record was written, or not: then what was there is gone. */
+int dirty_forget(struct chaosimg_file *f, const struct dirty *d,
+		 uint8_t mac[16])
+{
+	if (!d->stored_len)
+		return 0;
+	if (d->tag_known)
+		return record_mac_xor(f->keys, d->chunk, d->tag, mac);
+	return chunk_forget(f, d->chunk, d->stored_len, mac);
+}
+
+/* Records were written, or not: then what was there is gone. */
 static void account(struct chaosimg_file *f, uint64_t k, uint64_t end,
 		    const uint8_t old_mac[16], const uint8_t new_mac[16], bool ok)
 {
@@ -256,33 +271,64 @@ static void account(struct chaosimg_file *f, uint64_t k, uint64_t end,
 	pthread_mutex_unlock(&f->lock);
 }
 
-int chunk_store(struct chaosimg_file *f, uint64_t k, const uint8_t *data,
-		uint32_t len, uint32_t *stored_len)
+/*
+ * Write the records of chunks that follow each other, in their places. A dirty
+ * chunk's old record is gone even if that fails.
+ */
+static int records_write(struct chaosimg_file *f, uint64_t k, size_t count,
+			 const uint8_t *data, uint32_t len, struct dirty *d)
 {
+	size_t step = record_size(len), size = count * step;
 	uint64_t at = record_at(f->chunk_size, k);
-	uint8_t *rec = scratch(record_size(f->chunk_size));
+	uint8_t *rec = scratch(size);
 	uint8_t old[16] = { 0 }, new[16] = { 0 };
 	int err;
 
 	if (!rec)
 		return fail(ENOMEM, "out of memory");
 	err = mark_open(f);
-	if (!err && *stored_len)
-		err = chunk_forget(f, k, *stored_len, old);
+	if (!err && d)
+		err = dirty_forget(f, d, old);
 	if (!err)
-		err = record_seal(f->keys, f->snap.file_id, k, data, len, rec);
-	if (!err)
-		err = record_mac_xor(f->keys, k,
-				     rec + record_tag_offset(rec, len), new);
+		err = record_seal_run(f->keys, f->snap.file_id, k, count, data,
+				      len, rec);
+	for (size_t i = 0; !err && i < count; i++)
+		err = record_mac_xor(f->keys, k + i, rec + i * step +
+				     record_tag_offset(rec + i * step, len),
+				     new);
 	if (err)
 		return err;
-	err = write_full(f->fd, rec, record_size(len), f->base + at);
-	account(f, k, at + record_size(len), old, new, !err);
+	err = write_full(f->fd, rec, size, f->base + at);
+	account(f, k, at + size, old, new, !err);
 	if (!err)
 		return 0;
-	*stored_len = 0;
+	if (d)
+		d->stored_len = 0;
 	return fail(-err, "chunk %llu: %s", (unsigned long long)k,
 		    strerror(-err));
+}
+
+int chunks_store(struct chaosimg_file *f, uint64_t k, size_t count,
+		 const uint8_t *data)
+{
+	return records_write(f, k, count, data, f->chunk_size, NULL);
+}
+
+int dirty_store(struct chaosimg_file *f, struct dirty *d, uint32_t len)
+{
+	return records_write(f, d->chunk, 1, d->data, len, d);
+}
+
+static int make_tail(struct chaosimg_file *f, uint64_t k)
+{
+	struct range r = { .first = k, .end = k + 1, .write = true };
+	struct dirty *d;
+	int err;
+
+	range_lock(f, &r);
+	err = dirty_make(f, k, false, &d);
+	range_unlock(f, &r);
+	return err;
 }
 
 int file_grow(struct chaosimg_file *f, uint64_t length)
@@ -291,7 +337,6 @@ int file_grow(struct chaosimg_file *f, uint64_t length)
 
 	for (;;) {
 		uint64_t old, tail, end;
-		struct dirty *d;
 
 		pthread_mutex_lock(&f->lock);
 		old = f->length;
@@ -302,9 +347,7 @@ int file_grow(struct chaosimg_file *f, uint64_t length)
 		if (old % f->chunk_size && !dirty_find(f, tail) &&
 		    !holes_has(&f->holes, tail)) {
 			pthread_mutex_unlock(&f->lock);
-			pthread_rwlock_wrlock(stripe(f, tail));
-			err = dirty_make(f, tail, false, &d);
-			pthread_rwlock_unlock(stripe(f, tail));
+			err = make_tail(f, tail);
 			if (err)
 				return err;
 			continue;

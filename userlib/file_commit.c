@@ -303,11 +303,9 @@ static int journal_add(struct chaosimg_file *f, const struct dirty *d,
 		h->journal.mac[i] ^= delta[i];
 		h->mac[i] ^= delta[i];
 	}
-	if (d->stored_len) {
-		err = chunk_forget(f, d->chunk, d->stored_len, h->mac);
-		if (err)
-			return err;
-	}
+	err = dirty_forget(f, d, h->mac);
+	if (err)
+		return err;
 	err = write_full(f->fd, rec, ENTRY_HEADER + record_size(len),
 			 f->base + h->journal.offset + h->journal.length);
 	if (err)
@@ -355,7 +353,7 @@ static int store_new_chunks(struct chaosimg_file *f)
 			dirty_drop(f, d);
 			continue;
 		}
-		err = chunk_store(f, d->chunk, d->data, len, &d->stored_len);
+		err = dirty_store(f, d, len);
 		if (err)
 			return err;
 		dirty_drop(f, d);

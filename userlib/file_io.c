@@ -95,7 +95,10 @@ uint8_t *scratch(size_t len)
 }
 
 /* A few wiped buffers of the size last used are kept for the next file. */
-enum { POOL_MAX = 64 };
+enum {
+	POOL_MAX = 1024,
+	POOL_BYTES = 4 << 20,
+};
 
 static pthread_mutex_t pool_lock = PTHREAD_MUTEX_INITIALIZER;
 static uint8_t *pool[POOL_MAX];
@@ -122,7 +125,8 @@ void buffer_put(uint8_t *buf, uint32_t chunk_size)
 	pthread_mutex_lock(&pool_lock);
 	if (!pool_count)
 		pool_size = chunk_size;
-	if (pool_count < POOL_MAX && pool_size == chunk_size) {
+	if (pool_count < POOL_MAX && pool_count < POOL_BYTES / chunk_size &&
+	    pool_size == chunk_size) {
 		pool[pool_count++] = buf;
 		buf = NULL;
 	}

@@ -18,7 +18,45 @@ static int check_writable(const struct chaosimg_file *f)
 			     fail(EROFS, "the archive is open for reading only");
 }
 
+/*
+ * Chunks that are taken through a read, decryption, encryption or write at
+ * once: fewer system calls, and what one step leaves in the CPU's cache is
+ * still there for the next.
+ */
+enum { RUN_BYTES = 128 << 10 };
+
+static uint32_t run_bytes(const struct chaosimg_file *f)
+{
+	return f->chunk_size < RUN_BYTES ? RUN_BYTES : f->chunk_size;
+}
+
 /* --- reading --- */
+
+/* Only the records are read under the lock; they are decrypted without it. */
+static ssize_t read_run(struct chaosimg_file *f, uint8_t *out, size_t len,
+			uint64_t off)
+{
+	uint32_t from = off % f->chunk_size;
+	struct range r = { .first = off / f->chunk_size };
+	struct loaded l;
+	size_t there;
+	int err;
+
+	if (len > run_bytes(f) - from)
+		len = run_bytes(f) - from;
+	r.end = chunk_count(off + len, f->chunk_size);
+	range_lock(f, &r);
+	err = chunks_load(f, r.first, r.end - r.first, &l);
+	there = (l.count ? l.count : 1) * f->chunk_size - from;
+	if (len > there)
+		len = there;
+	if (!err && !l.count)
+		err = chunk_read(f, r.first, from, len, out);
+	range_unlock(f, &r);
+	if (!err && l.count)
+		err = chunks_open(f, &l, from, len, out);
+	return err ? err : (ssize_t)len;
+}
 
 ssize_t chaosimg_file_read(struct chaosimg_file *f, void *buf, size_t len,
 			   uint64_t off)
@@ -35,16 +73,12 @@ ssize_t chaosimg_file_read(struct chaosimg_file *f, void *buf, size_t len,
 	else if (len > length - off)
 		len = length - off;
 	while (!err && done < len) {
-		uint64_t k = (off + done) / f->chunk_size;
-		uint32_t from = (off + done) % f->chunk_size;
-		size_t n = f->chunk_size - from;
+		ssize_t n = read_run(f, out + done, len - done, off + done);
 
-		if (n > len - done)
-			n = len - done;
-		pthread_rwlock_rdlock(stripe(f, k));
-		err = chunk_read(f, k, from, n, out + done);
-		pthread_rwlock_unlock(stripe(f, k));
-		done += n;
+		if (n < 0)
+			err = (int)n;
+		else
+			done += n;
 	}
 	pthread_rwlock_unlock(&f->rw);
 	return err ? err : (ssize_t)len;
@@ -52,13 +86,14 @@ ssize_t chaosimg_file_read(struct chaosimg_file *f, void *buf, size_t len,
 
 /* --- writing --- */
 
-/* Chunk @k now counts up to offset @end of the file. */
-static int chunk_written(struct chaosimg_file *f, uint64_t k, uint64_t end)
+/* The chunks from @k on now count up to offset @end of the file. */
+static int chunks_written(struct chaosimg_file *f, uint64_t k, uint64_t end)
 {
 	int err;
 
 	pthread_mutex_lock(&f->lock);
-	err = holes_remove(&f->holes, k, 1);
+	err = holes_remove(&f->holes, k,
+			   chunk_count(end, f->chunk_size) - k);
 	if (end > f->length)
 		f->length = end;
 	f->changed = true;
@@ -76,17 +111,17 @@ static void head_keep(struct chaosimg_file *f, const uint8_t *data)
 		memcpy(f->head, data, f->chunk_size);
 }
 
-/* A whole chunk that has no record yet: from the caller's buffer to the disk. */
-static int write_whole(struct chaosimg_file *f, uint64_t k, const uint8_t *data)
+/* Whole chunks that have no record yet: from the caller's buffer to the disk. */
+static int write_whole(struct chaosimg_file *f, uint64_t k, size_t count,
+		       const uint8_t *data)
 {
-	uint32_t stored_len = 0;
-	int err = chunk_store(f, k, data, f->chunk_size, &stored_len);
+	int err = chunks_store(f, k, count, data);
 
 	if (err)
 		return err;
 	if (!k)
 		head_keep(f, data);
-	return chunk_written(f, k, (k + 1) * f->chunk_size);
+	return chunks_written(f, k, (k + count) * f->chunk_size);
 }
 
 /* Once a chunk is full, it goes out: the next write will be another chunk's. */
@@ -102,10 +137,10 @@ static int write_part(struct chaosimg_file *f, uint64_t k, uint32_t from,
 	if (err)
 		return err;
 	memcpy(d->data + from, data, len);
-	err = chunk_written(f, k, end);
+	err = chunks_written(f, k, end);
 	if (err || from + len < f->chunk_size || in_snapshot(f, k))
 		return err;
-	err = chunk_store(f, k, d->data, f->chunk_size, &d->stored_len);
+	err = dirty_store(f, d, f->chunk_size);
 	if (err)
 		return err;
 	if (!k)
@@ -114,18 +149,33 @@ static int write_part(struct chaosimg_file *f, uint64_t k, uint32_t from,
 	return 0;
 }
 
-static int write_chunk(struct chaosimg_file *f, uint64_t k, uint32_t from,
-		       const uint8_t *data, uint32_t len)
+static ssize_t write_run(struct chaosimg_file *f, const uint8_t *data,
+			 size_t len, uint64_t off)
 {
+	uint32_t from = off % f->chunk_size;
+	struct range r = { .first = off / f->chunk_size, .write = true };
+	size_t count = 0;
 	int err;
 
-	pthread_rwlock_wrlock(stripe(f, k));
-	if (len == f->chunk_size && chunk_is_new(f, k) && !in_snapshot(f, k))
-		err = write_whole(f, k, data);
-	else
-		err = write_part(f, k, from, data, len);
-	pthread_rwlock_unlock(stripe(f, k));
-	return err;
+	if (len > run_bytes(f) - from)
+		len = run_bytes(f) - from;
+	if (!from)
+		count = len / f->chunk_size;
+	if (!count && len > f->chunk_size - from)
+		len = f->chunk_size - from;
+	r.end = r.first + (count ? count : 1);
+	range_lock(f, &r);
+	count = chunks_new(f, r.first, count);
+	if (count) {
+		len = count * f->chunk_size;
+		err = write_whole(f, r.first, count, data);
+	} else {
+		if (len > f->chunk_size)
+			len = f->chunk_size;
+		err = write_part(f, r.first, from, data, len);
+	}
+	range_unlock(f, &r);
+	return err ? err : (ssize_t)len;
 }
 
 static int relieve(struct chaosimg_file *f)
@@ -173,14 +223,12 @@ ssize_t chaosimg_file_write(struct chaosimg_file *f, const void *buf,
 		return err;
 	err = file_grow(f, off);
 	while (!err && done < len) {
-		uint64_t k = (off + done) / f->chunk_size;
-		uint32_t from = (off + done) % f->chunk_size;
-		size_t n = f->chunk_size - from;
+		ssize_t n = write_run(f, in + done, len - done, off + done);
 
-		if (n > len - done)
-			n = len - done;
-		err = write_chunk(f, k, from, in + done, n);
-		done += n;
+		if (n < 0)
+			err = (int)n;
+		else
+			done += n;
 	}
 	pthread_rwlock_unlock(&f->rw);
 	return err ? err : (ssize_t)len;
@@ -206,8 +254,8 @@ static int forget_chunks(struct chaosimg_file *f, uint64_t first, uint64_t end)
 		}
 		d = dirty_find(f, k);
 		if (d)
-			stored_len = d->stored_len;
-		if (stored_len)
+			err = dirty_forget(f, d, delta);
+		else if (stored_len)
 			err = chunk_forget(f, k, stored_len, delta);
 	}
 	if (err)

@@ -63,6 +63,21 @@ static inline size_t record_size(size_t len)
 int record_seal(const struct file_keys *k, const uint8_t file_id[CHAOSIMG_ID_SIZE],
 		uint64_t chunk, const uint8_t *data, size_t len, uint8_t *rec);
 
+/**
+ * record_seal_run() - the same for chunks that follow each other
+ * @k: the file's keys
+ * @file_id: the file's id
+ * @chunk: the first chunk's number
+ * @count: how many
+ * @data: @count times @len bytes of plaintext
+ * @len: plaintext bytes of each, at least 1
+ * @rec: receives @count times record_size(@len) bytes
+ */
+int record_seal_run(const struct file_keys *k,
+		    const uint8_t file_id[CHAOSIMG_ID_SIZE], uint64_t chunk,
+		    size_t count, const uint8_t *data, size_t len,
+		    uint8_t *rec);
+
 /** record_seal_zero() - the short record of a chunk of @len zero bytes */
 int record_seal_zero(const struct file_keys *k,
 		     const uint8_t file_id[CHAOSIMG_ID_SIZE], uint64_t chunk,

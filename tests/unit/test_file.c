@@ -121,9 +121,9 @@ static void extend(struct model *m, size_t len)
 static void random_range(uint64_t *off, uint64_t *len)
 {
 	static const uint32_t sizes[] = { 1, 16, CHUNK - 1, CHUNK, CHUNK + 1,
-					  3 * CHUNK, 50000 };
+					  3 * CHUNK, 50000, 200000 };
 
-	*len = rnd(2) ? sizes[rnd(7)] : 1 + rnd(20000);
+	*len = rnd(2) ? sizes[rnd(8)] : 1 + rnd(20000);
 	*off = rnd(ROOM - *len);
 	if (rnd(2))
 		*off -= *off % CHUNK;
@@ -402,6 +402,32 @@ static void test_holes(void **state)
 	holes_free(&h);
 }
 
+/* Records are made several at a time, but each has a nonce of its own. */
+static void test_nonces(void **state)
+{
+	enum { NONCE = 12, AT = 4, COUNT = 2 * (ROOM / CHUNK) };
+	static const uint8_t data[ROOM];
+	uint8_t nonce[COUNT][NONCE];
+	int n = 0, fd[2];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct chaosimg_file *f;
+
+		fd[i] = backing();
+		f = create(fd[i]);
+		assert_int_equal(chaosimg_file_write(f, data, ROOM, 0), ROOM);
+		assert_int_equal(chaosimg_file_close(f), 0);
+		for (int k = 0; k < ROOM / CHUNK; k++)
+			assert_int_equal(pread(fd[i], nonce[n++], NONCE,
+					       record_at(CHUNK, k) + AT), NONCE);
+		close(fd[i]);
+	}
+	for (int i = 0; i < COUNT; i++)
+		for (int j = 0; j < i; j++)
+			assert_memory_not_equal(nonce[i], nonce[j], NONCE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -412,6 +438,7 @@ int main(void)
 		cmocka_unit_test(test_killed),
 		cmocka_unit_test(test_exchanged),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_nonces),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
