@@ -115,10 +115,12 @@ check:
 	./check
 demo:
 	./demo
+# make bench [BENCH="--quick .."]: see tests/bench/run --help.
+BENCH ?=
 bench:
 	tests/lib/deps install build bench || true
 	$(MAKE) all benchprogs
-	BUILD=$(BUILD) tests/bench/run
+	BUILD=$(BUILD) tests/bench/run $(BENCH)
 
 # What the shell tests need besides the programs.
 tests: $(BUILD)/tests/findplain
@@ -145,6 +147,12 @@ $(BUILD)/tests/timing: $(wildcard tests/timing/*.[ch]) $(call obj,$(CIPHER_SRC))
 
 .PHONY: benchprogs
 benchprogs: $(patsubst tests/bench/%.c,$(BUILD)/tests/%,$(wildcard tests/bench/*_bench.c))
+# libfuse's example, where its package has it: a mount without any cryptography.
+PASSTHROUGH := $(wildcard /usr/share/doc/libfuse3-dev/examples/passthrough_ll.c)
+benchprogs: $(if $(PASSTHROUGH),$(BUILD)/tests/passthrough_ll)
+$(BUILD)/tests/passthrough_ll: $(PASSTHROUGH) | prepare
+	$(call say,CC)
+	$(Q)$(CC) -O2 -w -pthread -o $@ $< $(shell $(PKG_CONFIG) --cflags --libs fuse3)
 $(BUILD)/tests/%_bench: tests/bench/%_bench.c $(STATIC) Makefile | prepare
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(LIB_CFLAGS) $(LDFLAGS) -o $@ $< $(STATIC) $(LIB_LIBS)

@@ -333,7 +333,7 @@ static void file_path(char *path, size_t size, const char *folder,
 /* Several processes may come to the same folder at the same time. */
 static void make_folders(char *path, const char *folder)
 {
-	for (char *p = path + strlen(folder) + 1; (p = strchr(p, '/')); p++) {
+	for (char *p = path + strlen(folder); (p = strchr(p, '/')); p++) {
 		*p = '\0';
 		if (mkdir(path, 0700) && errno != EEXIST)
 			err(1, "%s", path);
