@@ -12,7 +12,8 @@ import sys
 sys.path.insert(0, "tests/lib")
 from tap import BUILD, CHAOSIMG, TOP, done, ok, run, same, scratch, skip, works
 
-COMMANDS = ["init", "keyfile", "key", "info", "encrypt", "decrypt", "cipher"]
+COMMANDS = ["init", "keyfile", "key", "info", "scrub", "encrypt", "decrypt", "cipher",
+            "bench"]
 COMPLETION = os.path.join(TOP, "tools/completion/chaosimg.bash")
 COMMON = {"--help", "--version"}
 
@@ -58,8 +59,9 @@ def agreement():
         same("  --version", run(command, "--version").stdout,
              run("--version").stdout)
         # Each option is really taken: a wrong one would be named in the error.
+        # So many operands no command takes: nothing is done.
         for name in sorted(has - COMMON):
-            said = run(command, name).stderr.decode()
+            said = run(command, name, "a", "b", "c", "d").stderr.decode()
             ok(f"  takes {name}", "wrong option" not in said, said)
 
 
@@ -85,9 +87,16 @@ def completion():
         pass
     same("an archive is a directory", complete("init", ""), ["dir with space"])
     same("a key file is any file", complete("init", "--keyfile", "f"), ["file"])
+    same("so is one that is scrubbed", complete("scrub", ""),
+         ["dir with space"])
+    same("a state is any file", complete("scrub", "--state", "f"), ["file"])
+    same("a rate is none", complete("scrub", "--rate", ""), [])
     same("also after =", complete("init", "--keyfile", "=", "f"), ["file"])
     same("IN is any file", complete("encrypt", ""), ["dir with space", "file"])
     same("an IV is not a file", complete("cipher", "-i", ""), [])
+    same("what is measured is a directory", complete("bench", ""),
+         ["dir with space"])
+    same("seconds are not", complete("bench", "--seconds", ""), [])
     same("chunk sizes", complete("init", "--chunk-size", "13"), ["131072"])
     listed = run("cipher", "--list").stdout.decode().split()
     same("implementations", complete("cipher", "--impl", ""), sorted(listed))

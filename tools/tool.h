@@ -40,6 +40,7 @@ enum {
 	OPT_IV,
 	OPT_IMPL,
 	OPT_LIST,
+	OPT_SECONDS,
 };
 
 /**
@@ -86,7 +87,7 @@ struct tool_command {
 };
 
 extern const struct tool_command cmd_init, cmd_keyfile, cmd_key, cmd_info,
-	cmd_encrypt, cmd_decrypt, cmd_cipher;
+	cmd_encrypt, cmd_decrypt, cmd_cipher, cmd_bench;
 
 /**
  * next_option() - getopt_long() over a command's table
