@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Keeps asking for chaosimg while the module comes and goes: it may be missing,
- * but never wrong.
+ * Asks for chaosimg, in bursts, while the module comes and goes: it may be
+ * missing, but never wrong.
  *
  *	churn SECONDS	(prints how often it was there, and how often not)
  */
@@ -43,8 +43,23 @@ static bool ask(const struct alg_vector *v)
 	return !err && !memcmp(out, v->cipher, v->len);
 }
 
+static double seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+/* The module can go only while nobody uses it: three times as long as asked. */
+static void rest(double burst_began)
+{
+	usleep(3e6 * (seconds() - burst_began));
+}
+
 int main(int argc, char **argv)
 {
+	double burst_began = seconds();
 	time_t end = time(NULL) + (argc > 1 ? atoi(argv[1]) : 5);
 	struct alg_vector *vectors;
 	size_t i, count = alg_vectors(argv[0], &vectors);
@@ -52,8 +67,10 @@ int main(int argc, char **argv)
 
 	for (i = 0; time(NULL) < end && good; i++) {
 		good = ask(&vectors[i % count]);
-		/* The module can go only while nobody uses it. */
-		usleep(i % 16 ? 0 : 20000);
+		if (i % 16 == 15) {
+			rest(burst_began);
+			burst_began = seconds();
+		}
 	}
 	printf("there %lu times, missing %lu times\n", there, missing);
 	return good && there ? 0 : 1;

@@ -8,7 +8,7 @@ need modprobe rmmod
 modinfo chaosimg >/dev/null 2>&1 || skip_all "chaosimg is no module here"
 need_chaosimg
 
-seconds=15
+seconds=20
 unloads=0
 busy=0
 for i in 1 2 3; do
