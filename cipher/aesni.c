@@ -134,6 +134,7 @@ const struct chaosimg_cipher_impl chaosimg_impl_aesni = {
 	.set_hash = chaosimg_pclmul_set_hash,
 	.set_image = pshufb_set_image,
 	.aes = x86_aes,
+	.seed = x86_seed,
 	.encrypt = pshufb_encrypt,
 	.decrypt = pshufb_decrypt,
 	.xctr = aesni_xctr,

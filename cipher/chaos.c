@@ -19,10 +19,13 @@ enum {
 #define ABOVE 0x0080C0E0F0F8FCFEULL	/* bits j > i of row i */
 
 /* (x * ~x) >> 62: the logistic map 4x(1-x) on Q0.64. */
-static u64 logistic(u64 x)
+CHAOSIMG_INLINE u64 logistic(u64 x)
 {
 #if defined(__SIZEOF_INT128__) && !defined(CHAOSIMG_NO_INT128)
-	return (u64)((unsigned __int128)x * ~x >> 62);
+	const unsigned __int128 product = (unsigned __int128)x * ~x;
+
+	/* A sum: of "or", compilers make a double shift, which is slow. */
+	return ((u64)(product >> 64) << 2) + ((u64)product >> 62);
 #else
 	u64 y = ~x;
 	u64 xl = (u32)x, xh = x >> 32, yl = (u32)y, yh = y >> 32;
@@ -35,35 +38,41 @@ static u64 logistic(u64 x)
 #endif
 }
 
-static void lattice_step(u64 x[SITES], u64 *w)
+/* Unrolled, so that the sites can stay in registers. */
+CHAOSIMG_INLINE void lattice_step(u64 x[SITES], u64 y[SITES], u64 *w)
 {
-	u64 y[SITES];
 	int i;
 
+#pragma GCC unroll 8
 	for (i = 0; i < SITES; i++)
 		y[i] = logistic(x[i]);
 	*w += WEYL;
+	/* Or gcc may count loops by it: a branch, if a harmless one, on a secret. */
+	__asm__("" : "+r"(*w));
+#pragma GCC unroll 8
 	for (i = 0; i < SITES; i++)
 		x[i] = y[i] + rol64_(y[(i + 7) % SITES], COUPLING);
 	x[0] += *w;
-	chaosimg_wipe(y, sizeof(y));
 }
 
 void chaosimg_lattice(u64 lu[CHAOSIMG_ROUNDS], const u8 seed[64], u64 w)
 {
-	u64 x[SITES];
-	int i;
+	u64 x[SITES], y[SITES];
+	int i, k;
 
 	for (i = 0; i < SITES; i++)
 		x[i] = load_le64(seed + 8 * i);
 	for (i = 0; i < WARM_UP; i++)
-		lattice_step(x, &w);
-	for (i = 0; i < CHAOSIMG_ROUNDS; i++) {
-		if (i % 4 == 0)
-			lattice_step(x, &w);
-		lu[i] = x[i % 4] ^ rol64_(x[i % 4 + 4], 32);
+		lattice_step(x, y, &w);
+	for (i = 0; i < CHAOSIMG_ROUNDS; i += 4) {
+		lattice_step(x, y, &w);
+#pragma GCC unroll 4
+		for (k = 0; k < 4; k++)
+			if (i + k < CHAOSIMG_ROUNDS)
+				lu[i + k] = x[k] ^ rol64_(x[k + 4], 32);
 	}
 	chaosimg_wipe(x, sizeof(x));
+	chaosimg_wipe(y, sizeof(y));
 }
 
 /* For each row of @m with bit @j set: @row. */

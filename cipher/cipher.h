@@ -20,7 +20,7 @@ enum {
 	CHAOSIMG_BLOCK = 16,
 	CHAOSIMG_ROUNDS = 14,
 	CHAOSIMG_TWEAK = 32,		/* the IV */
-	CHAOSIMG_HPOWERS = 32,
+	CHAOSIMG_HPOWERS = 64,
 	CHAOSIMG_IMPLS_MAX = 8,
 };
 
@@ -85,7 +85,7 @@ struct chaosimg_image {
 	union {
 		u64 mask[CHAOSIMG_ROUNDS][64];
 		u8 nibble[CHAOSIMG_ROUNDS][2][16];
-		u64 affine[CHAOSIMG_ROUNDS];
+		u64 affine[2 * 8];	/* two registers of them */
 	} u CHAOSIMG_ALIGNED(16);
 } CHAOSIMG_ALIGNED(16);
 
@@ -113,11 +113,15 @@ struct chaosimg_hash {
  * @set_hash: derive what POLYVAL needs from h
  * @set_image: derive the own form of the matrices from lu
  * @aes: plain AES-256 of some blocks; @dst may be @src
+ * @seed: the lattice's first state of an IV, and in return its counter's
+ *	(cipher.rst, section 2); NULL if @aes is as good
  * @encrypt: E of one block
  * @decrypt: E^-1 of one block
  * @xctr: xor @len bytes with @flip and E(s ^ le(i)) for i = @first, ..;
  *	@dst may be @src
  * @polyval: for each block: acc = (acc ^ block ^ flip) * H
+ * @xctr_polyval: xctr(), then polyval() of the whole blocks at @dst; NULL if
+ *	it would be no faster than the two
  */
 struct chaosimg_cipher_impl {
 	const char *name;
@@ -132,6 +136,8 @@ struct chaosimg_cipher_impl {
 	void (*aes)(const struct chaosimg_cipher_key *key,
 		    enum chaosimg_schedule which, u8 *dst, const u8 *src,
 		    size_t blocks);
+	u64 (*seed)(const struct chaosimg_cipher_key *key,
+		    u8 x[4 * CHAOSIMG_BLOCK], const u8 iv[CHAOSIMG_TWEAK]);
 	void (*encrypt)(const struct chaosimg_cipher_key *key,
 			const struct chaosimg_image *image,
 			u8 dst[CHAOSIMG_BLOCK], const u8 src[CHAOSIMG_BLOCK]);
@@ -145,6 +151,11 @@ struct chaosimg_cipher_impl {
 	void (*polyval)(const struct chaosimg_cipher_key *key,
 			u8 acc[CHAOSIMG_BLOCK], const u8 *src, size_t blocks,
 			u64 flip);
+	void (*xctr_polyval)(const struct chaosimg_cipher_key *key,
+			     const struct chaosimg_image *image,
+			     const u8 s[CHAOSIMG_BLOCK], u64 first, u8 *dst,
+			     const u8 *src, size_t len,
+			     u8 acc[CHAOSIMG_BLOCK], u64 flip);
 };
 
 /* --- choice (impls.c, cpu.c) -------------------------------------------- */
@@ -409,6 +420,22 @@ void chaosimg_xctr(const struct chaosimg_cipher_key *key,
 		   const struct chaosimg_image *image,
 		   const u8 s[CHAOSIMG_BLOCK], u64 first, u8 *dst,
 		   const u8 *src, size_t len);
+
+/**
+ * chaosimg_xctr_hash() - chaosimg_xctr(), and the hash of what comes out
+ * @key: the key
+ * @image: from chaosimg_frame_begin()
+ * @hash: gets the piece at @dst
+ * @s: S = MM ^ UU ^ L
+ * @first: number of the piece's first block, from 1
+ * @dst: receives @len bytes; may be @src
+ * @src: the piece
+ * @len: a multiple of 16 for every piece but the last
+ */
+void chaosimg_xctr_hash(const struct chaosimg_cipher_key *key,
+			const struct chaosimg_image *image,
+			struct chaosimg_hash *hash, const u8 s[CHAOSIMG_BLOCK],
+			u64 first, u8 *dst, const u8 *src, size_t len);
 
 extern const struct chaosimg_cipher_impl chaosimg_impl_generic;
 extern const struct chaosimg_cipher_impl chaosimg_impl_aesni;

@@ -6,43 +6,51 @@
  */
 #include "cipher.h"
 
-/* V is hashed while it is still in the first-level cache. */
 #define PIECE 4096
 
 static void xor_block(u8 *dst, const u8 *a, const u8 *b)
 {
-	int i;
-
-	for (i = 0; i < CHAOSIMG_BLOCK; i++)
-		dst[i] = a[i] ^ b[i];
+	store_le64(dst, load_le64(a) ^ load_le64(b));
+	store_le64(dst + 8, load_le64(a + 8) ^ load_le64(b + 8));
 }
 
 static void flip_block(u8 *dst, const u8 *src, u64 flip)
 {
-	int i;
-
-	for (i = 0; i < CHAOSIMG_BLOCK; i++)
-		dst[i] = src[i] ^ (u8)flip;
+	store_le64(dst, load_le64(src) ^ flip);
+	store_le64(dst + 8, load_le64(src + 8) ^ flip);
 }
 
 /* --- an image's beginning ----------------------------------------------- */
 
-static void image_chaos(const struct chaosimg_cipher_key *key,
-			u64 lu[CHAOSIMG_ROUNDS], const u8 iv[CHAOSIMG_TWEAK])
+/* The lattice's first state, and in return its Weyl counter's. */
+static u64 image_seed(const struct chaosimg_cipher_key *key,
+		      u8 x[4 * CHAOSIMG_BLOCK], const u8 iv[CHAOSIMG_TWEAK])
 {
-	u8 c[CHAOSIMG_BLOCK], x[4 * CHAOSIMG_BLOCK];
-	int i;
+	u8 c[CHAOSIMG_BLOCK];
+	u64 w, i;
 
+	if (key->impl->seed)
+		return key->impl->seed(key, x, iv);
 	key->impl->aes(key, CHAOSIMG_CHAOS, c, iv, 1);
 	xor_block(c, c, iv + CHAOSIMG_BLOCK);
 	key->impl->aes(key, CHAOSIMG_CHAOS, c, c, 1);
+	w = load_le64(c);
 	for (i = 0; i < 4; i++) {
-		__builtin_memcpy(x + CHAOSIMG_BLOCK * i, c, CHAOSIMG_BLOCK);
-		x[CHAOSIMG_BLOCK * i] ^= (u8)(i + 1);
+		store_le64(x + CHAOSIMG_BLOCK * i, w ^ (i + 1));
+		store_le64(x + CHAOSIMG_BLOCK * i + 8, load_le64(c + 8));
 	}
 	key->impl->aes(key, CHAOSIMG_CHAOS, x, x, 4);
-	chaosimg_lattice(lu, x, load_le64(c));
 	chaosimg_wipe(c, sizeof(c));
+	return w;
+}
+
+static void image_chaos(const struct chaosimg_cipher_key *key,
+			u64 lu[CHAOSIMG_ROUNDS], const u8 iv[CHAOSIMG_TWEAK])
+{
+	u8 x[4 * CHAOSIMG_BLOCK];
+	u64 w = image_seed(key, x, iv);
+
+	chaosimg_lattice(lu, x, w);
 	chaosimg_wipe(x, sizeof(x));
 }
 
@@ -51,18 +59,26 @@ static void image_tweak(const struct chaosimg_cipher_key *key,
 			struct chaosimg_image *image, const u8 *tweak,
 			size_t tweak_len, bool partial)
 {
-	size_t tail = tweak_len % CHAOSIMG_BLOCK, i;
-	u8 b[CHAOSIMG_BLOCK] = { 0 };
+	u8 b[CHAOSIMG_BLOCK + CHAOSIMG_TWEAK] = { 0 };
+	size_t used = CHAOSIMG_BLOCK, i;
 
 	__builtin_memset(image->tweak, 0, CHAOSIMG_BLOCK);
 	store_le64(b, 16 * (u64)tweak_len + 2 + partial);
-	key->impl->polyval(key, image->tweak, b, 1, 0);
-	key->impl->polyval(key, image->tweak, tweak,
-			   tweak_len / CHAOSIMG_BLOCK, 0);
-	if (!tail)
+	for (; tweak_len >= CHAOSIMG_BLOCK; tweak_len -= CHAOSIMG_BLOCK) {
+		if (used == sizeof(b)) {
+			key->impl->polyval(key, image->tweak, b,
+					   sizeof(b) / CHAOSIMG_BLOCK, 0);
+			used = 0;
+		}
+		__builtin_memcpy(b + used, tweak, CHAOSIMG_BLOCK);
+		tweak += CHAOSIMG_BLOCK;
+		used += CHAOSIMG_BLOCK;
+	}
+	key->impl->polyval(key, image->tweak, b, used / CHAOSIMG_BLOCK, 0);
+	if (!tweak_len)
 		return;
 	for (i = 0; i < CHAOSIMG_BLOCK; i++)
-		b[i] = i < tail ? tweak[tweak_len - tail + i] : 0;
+		b[i] = i < tweak_len ? tweak[i] : 0;
 	key->impl->polyval(key, image->tweak, b, 1, 0);
 }
 
@@ -169,6 +185,31 @@ void chaosimg_xctr(const struct chaosimg_cipher_key *key,
 	key->impl->xctr(key, image, s, first, dst, src, len);
 }
 
+/* In pieces that are hashed while they are still in the first-level cache. */
+void chaosimg_xctr_hash(const struct chaosimg_cipher_key *key,
+			const struct chaosimg_image *image,
+			struct chaosimg_hash *hash, const u8 s[CHAOSIMG_BLOCK],
+			u64 first, u8 *dst, const u8 *src, size_t len)
+{
+	const size_t tail = len % CHAOSIMG_BLOCK;
+	size_t n;
+
+	if (key->impl->xctr_polyval && !hash->used) {
+		key->impl->xctr_polyval(key, image, s, first, dst, src, len,
+					hash->acc, hash->flip);
+		if (tail)
+			chaosimg_hash_update(key, hash, dst + len - tail, tail);
+		return;
+	}
+	for (; len; len -= n, first += PIECE / CHAOSIMG_BLOCK) {
+		n = len < PIECE ? len : PIECE;
+		key->impl->xctr(key, image, s, first, dst, src, n);
+		chaosimg_hash_update(key, hash, dst, n);
+		dst += n;
+		src += n;
+	}
+}
+
 /* --- whole messages ----------------------------------------------------- */
 
 /* XCTR over all of @src, and the hash of what comes out with @flip. */
@@ -178,15 +219,9 @@ static void xctr_and_hash(const struct chaosimg_cipher_key *key,
 			  size_t len, u64 flip, u8 out[CHAOSIMG_BLOCK])
 {
 	struct chaosimg_hash hash;
-	size_t off, n;
 
 	chaosimg_hash_init(image, &hash, flip);
-	for (off = 0; off < len; off += n) {
-		n = len - off < PIECE ? len - off : PIECE;
-		key->impl->xctr(key, image, s, off / CHAOSIMG_BLOCK + 1,
-				dst + off, src + off, n);
-		chaosimg_hash_update(key, &hash, dst + off, n);
-	}
+	chaosimg_xctr_hash(key, image, &hash, s, 1, dst, src, len);
 	chaosimg_hash_final(key, &hash, out);
 }
 

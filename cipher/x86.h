@@ -33,31 +33,60 @@ static void x86_set_rounds(struct chaosimg_cipher_key *key,
 	__builtin_memcpy(key->u.v.rk[which], rk, sizeof(key->u.v.rk[which]));
 }
 
+/* AES-256 of @n blocks, side by side. */
+CHAOSIMG_INLINE void x86_aes_blocks(const u8 (*rk)[CHAOSIMG_BLOCK], __m128i *s,
+				    int n)
+{
+	__m128i k = load(rk[0]);
+	int r, i;
+
+#pragma GCC unroll 4
+	for (i = 0; i < n; i++)
+		s[i] ^= k;
+#pragma GCC unroll 13
+	for (r = 1; r < CHAOSIMG_ROUNDS; r++) {
+		k = load(rk[r]);
+#pragma GCC unroll 4
+		for (i = 0; i < n; i++)
+			s[i] = _mm_aesenc_si128(s[i], k);
+	}
+	k = load(rk[CHAOSIMG_ROUNDS]);
+#pragma GCC unroll 4
+	for (i = 0; i < n; i++)
+		s[i] = _mm_aesenclast_si128(s[i], k);
+}
+
 static void x86_aes(const struct chaosimg_cipher_key *key,
 		    enum chaosimg_schedule which, u8 *dst, const u8 *src,
 		    size_t blocks)
 {
-	const u8 (*rk)[CHAOSIMG_BLOCK] = key->u.v.rk[which];
-	__m128i s[4], k;
-	size_t i, n;
-	int r;
+	__m128i s;
 
-	for (; blocks; blocks -= n) {
-		n = blocks < 4 ? blocks : 4;
-		for (i = 0; i < n; i++)
-			s[i] = load(src + 16 * i) ^ load(rk[0]);
-		for (r = 1; r < CHAOSIMG_ROUNDS; r++) {
-			k = load(rk[r]);
-			for (i = 0; i < n; i++)
-				s[i] = _mm_aesenc_si128(s[i], k);
-		}
-		k = load(rk[CHAOSIMG_ROUNDS]);
-		for (i = 0; i < n; i++)
-			store(dst + 16 * i, _mm_aesenclast_si128(s[i], k));
-		src += 16 * n;
-		dst += 16 * n;
+	for (; blocks; blocks--, src += CHAOSIMG_BLOCK, dst += CHAOSIMG_BLOCK) {
+		s = load(src);
+		x86_aes_blocks(key->u.v.rk[which], &s, 1);
+		store(dst, s);
 	}
-	chaosimg_wipe(s, sizeof(s));
+}
+
+static u64 x86_seed(const struct chaosimg_cipher_key *key,
+		    u8 x[4 * CHAOSIMG_BLOCK], const u8 iv[CHAOSIMG_TWEAK])
+{
+	const u8 (*rk)[CHAOSIMG_BLOCK] = key->u.v.rk[CHAOSIMG_CHAOS];
+	__m128i c = load(iv), s[4];
+	int i;
+
+	x86_aes_blocks(rk, &c, 1);
+	c ^= load(iv + CHAOSIMG_BLOCK);
+	x86_aes_blocks(rk, &c, 1);
+#pragma GCC unroll 4
+	for (i = 0; i < 4; i++)
+		s[i] = c ^ _mm_set_epi64x(0, i + 1);
+	x86_aes_blocks(rk, s, 4);
+#pragma GCC unroll 4
+	for (i = 0; i < 4; i++)
+		store(x + CHAOSIMG_BLOCK * i, s[i]);
+	return (u64)_mm_cvtsi128_si64(c);
 }
 
 /* A sum of products of 256 bits; Karatsuba's middle is still to be settled. */

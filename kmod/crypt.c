@@ -149,8 +149,8 @@ static int hash_list(struct chaosimg_state *st, struct cursor src,
 static void xctr_and_hash(struct chaosimg_state *st, u64 first, u8 *dst,
 			  const u8 *src, unsigned int n)
 {
-	chaosimg_xctr(st->key, &st->image, st->s, first, dst, src, n);
-	chaosimg_hash_update(st->key, &st->hash, dst, n);
+	chaosimg_xctr_hash(st->key, &st->image, &st->hash, st->s, first, dst,
+			   src, n);
 }
 
 static void xctr_piece(struct chaosimg_state *st, u64 first,

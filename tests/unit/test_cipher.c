@@ -322,7 +322,7 @@ static void test_agreement_short(void **state)
 	size_t len;
 
 	(void)state;
-	for (len = 16; len <= 600; len++)
+	for (len = 16; len <= 1700; len++)	/* three strides of 512 */
 		check_agreement(len);
 }
 
@@ -467,6 +467,64 @@ static void test_pieces(void **state)
 			encrypt_pieces(&key, iv, got, plain, len);
 			same(got, expected, len, impls[i]->name, "length", len);
 		}
+	}
+}
+
+/* XCTR and the hash at once, of a piece of any length and after any other. */
+static void check_xctr_hash(const struct chaosimg_cipher_key *key,
+			    const struct chaosimg_image *image, size_t len,
+			    size_t before)
+{
+	const u64 first = 1 + rng() % 1000, flip = rng() % 2 ? ~0ULL : 0;
+	const char *name = key->impl->name;
+	struct chaosimg_hash hash;
+	u8 s[16], want[16], h[16];
+	size_t i;
+
+	fill(s, 16);
+	fill(plain, len);
+	chaosimg_xctr(key, image, s, first, expected, plain, len);
+	chaosimg_hash_init(image, &hash, flip);
+	chaosimg_hash_update(key, &hash, s, before);
+	chaosimg_hash_update(key, &hash, expected, len);
+	chaosimg_hash_final(key, &hash, want);
+
+	chaosimg_hash_init(image, &hash, flip);
+	chaosimg_hash_update(key, &hash, s, before);
+	memset(got + len, 0xa5, GUARD);
+	if (rng() % 2) {
+		memcpy(got, plain, len);
+		chaosimg_xctr_hash(key, image, &hash, s, first, got, got, len);
+	} else {
+		chaosimg_xctr_hash(key, image, &hash, s, first, got, plain,
+				   len);
+	}
+	chaosimg_hash_final(key, &hash, h);
+	same(got, expected, len, name, "XCTR of", len);
+	same(h, want, 16, name, "hash of", len);
+	for (i = 0; i < GUARD; i++)
+		assert_int_equal(got[len + i], 0xa5);
+}
+
+static void test_xctr_hash(void **state)
+{
+	struct chaosimg_cipher_key key;
+	struct chaosimg_image image;
+	u8 k[32], iv[32];
+	size_t i, n;
+
+	(void)state;
+	for (i = 0; i < impl_count; i++) {
+		fill(k, 32);
+		fill(iv, 32);
+		chaosimg_cipher_set_key(&key, impls[i], k);
+		chaosimg_frame_begin(&key, &image, iv, 16);
+		for (n = 0; n < 200; n++)
+			check_xctr_hash(&key, &image, rng() % 2500,
+					n % 4 ? 0 : rng() % 16);
+		for (n = 0; n <= 2048; n += 512)
+			check_xctr_hash(&key, &image, n, 0);
+		chaosimg_frame_end(&key, &image);
 	}
 }
 
@@ -720,6 +778,7 @@ int main(void)
 		cmocka_unit_test(test_polyval_agreement),
 		cmocka_unit_test(test_xctr_counter),
 		cmocka_unit_test(test_pieces),
+		cmocka_unit_test(test_xctr_hash),
 		cmocka_unit_test(test_matrices),
 		cmocka_unit_test(test_edge_matrices),
 		cmocka_unit_test(test_lattice),
