@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Speed of the cipher in MB/s (10^6 bytes for each second of one core's time),
- * for each implementation that this machine can run, in place, and of OpenSSL's
- * AES-256-GCM beside them. Each figure is the median of 7 rounds, and the
- * contestants take turns in every round, so that a busy moment meets all.
+ * for each implementation that this machine can run, in place and with a new IV
+ * for each message, and of OpenSSL's AES-256-GCM beside them. In every round
+ * all contestants take turns at every size, so that a busy moment meets all;
+ * the figures are the rounds' median and extremes.
+ *
+ *	cipher_bench [--json] [--rounds N] [--peer FILE.so]
+ *
+ * A peer is one more cipher, in a shared object that holds what struct peer
+ * names (tests/bench/hctr2-peer makes one).
  */
+#include <dlfcn.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,25 +23,133 @@
 #include "cipher.h"
 
 enum {
-	ROUNDS = 7,
-	SIZES = 3,
-	ENTRIES = 2 * (CHAOSIMG_IMPLS_MAX + 1),
-	ROUND_NS = 60000000,
+	ROUNDS = 7,		/* at least, and unless told otherwise */
+	ROUNDS_MAX = 999,
+	SIZES = 5,
+	WHOLE = 3,		/* the size that others are a share of */
+	LEN_MAX = 1 << 20,
+	CONTESTANTS = CHAOSIMG_IMPLS_MAX + 2,
+	TURN_NS = 25000000,
 };
 
-static const size_t sizes[SIZES] = { 65536, 4096, 512 };
+static const size_t sizes[SIZES] = { 512, 4096, 16384, 65536, LEN_MAX };
 
-/* One contestant: an implementation, or GCM if @impl is NULL. */
-struct entry {
+struct peer {
+	const char *(*name)(void);		/* bench_peer_name */
+	void (*set_key)(const u8 key[32]);	/* bench_peer_set_key */
+	void (*crypt)(bool encrypt, u8 *buf, size_t len,
+		      const u8 iv[CHAOSIMG_TWEAK]);	/* bench_peer_crypt */
+};
+
+/* GCM if it is neither one of ours nor a peer. */
+struct contestant {
+	const char *name;
 	const struct chaosimg_cipher_impl *impl;
-	bool encrypt;
+	const struct peer *peer;
 	struct chaosimg_cipher_key key;
 	EVP_CIPHER_CTX *gcm;
-	double mbs[SIZES][ROUNDS];
+	double mbs[SIZES][2][ROUNDS_MAX];	/* to decrypt, to encrypt */
 };
 
-static u8 buf[65536 + 16] CHAOSIMG_ALIGNED(64);
+static struct contestant contestant[CONTESTANTS];
+static size_t count;
+static const struct contestant *gcm;
+static u8 buf[LEN_MAX + 16] CHAOSIMG_ALIGNED(64);
 static const u8 raw_key[32] = "a key to measure with";
+
+static void die(const char *why)
+{
+	fprintf(stderr, "cipher_bench: %s\n", why);
+	exit(1);
+}
+
+/* --- contestants ---------------------------------------------------------- */
+
+static struct contestant *add(const char *name)
+{
+	struct contestant *c = &contestant[count++];
+
+	c->name = name;
+	return c;
+}
+
+static void add_ours(void)
+{
+	const struct chaosimg_cipher_impl *impls[CHAOSIMG_IMPLS_MAX];
+	size_t n, i;
+
+	n = chaosimg_cipher_impls(chaosimg_cpu_features(), impls,
+				  CHAOSIMG_IMPLS_MAX);
+	for (i = 0; i < n; i++) {
+		struct contestant *c = add(impls[i]->name);
+
+		c->impl = impls[i];
+		chaosimg_cipher_set_key(&c->key, c->impl, raw_key);
+	}
+}
+
+static void add_gcm(void)
+{
+	struct contestant *c = add("AES-256-GCM");
+
+	c->gcm = EVP_CIPHER_CTX_new();
+	if (!c->gcm || EVP_CipherInit_ex(c->gcm, EVP_aes_256_gcm(), NULL,
+					 raw_key, NULL, 1) != 1)
+		die("no AES-256-GCM");
+	gcm = c;
+}
+
+static void add_peer(const char *path)
+{
+	static struct peer peer;
+	void *so = dlopen(path, RTLD_NOW);
+
+	if (!so)
+		die(dlerror());
+	peer.name = (const char *(*)(void))dlsym(so, "bench_peer_name");
+	peer.set_key = (void (*)(const u8 *))dlsym(so, "bench_peer_set_key");
+	peer.crypt = (void (*)(bool, u8 *, size_t, const u8 *))
+		dlsym(so, "bench_peer_crypt");
+	if (!peer.name || !peer.set_key || !peer.crypt)
+		die("the peer is not complete");
+	peer.set_key(raw_key);
+	add(peer.name())->peer = &peer;
+}
+
+/* --- messages ------------------------------------------------------------- */
+
+static void gcm_message(struct contestant *c, bool encrypt, const u8 *iv,
+			size_t len)
+{
+	u8 tag[16] = { 0 };
+	int n, ok;
+
+	ok = EVP_CipherInit_ex(c->gcm, NULL, NULL, NULL, iv, encrypt) == 1 &&
+	     EVP_CipherUpdate(c->gcm, buf, &n, buf, (int)len) == 1;
+	if (ok && encrypt)
+		ok = EVP_CipherFinal_ex(c->gcm, buf + len, &n) == 1 &&
+		     EVP_CIPHER_CTX_ctrl(c->gcm, EVP_CTRL_AEAD_GET_TAG, 16,
+					 tag) == 1;
+	else if (ok)	/* the tag is wrong; checking it takes as long */
+		ok = EVP_CIPHER_CTX_ctrl(c->gcm, EVP_CTRL_AEAD_SET_TAG, 16,
+					 tag) == 1 &&
+		     EVP_CipherFinal_ex(c->gcm, buf + len, &n) != 1;
+	if (!ok)
+		die("AES-256-GCM failed");
+}
+
+static void message(struct contestant *c, bool encrypt, const u8 *iv,
+		    size_t len)
+{
+	if (c->peer)
+		c->peer->crypt(encrypt, buf, len, iv);
+	else if (!c->impl)
+		gcm_message(c, encrypt, iv, len);
+	else if (encrypt)
+		chaosimg_encrypt(&c->key, iv, buf, buf, len);
+	else
+		chaosimg_decrypt(&c->key, iv, buf, buf, len);
+}
 
 static u64 now_ns(void)
 {
@@ -43,38 +159,8 @@ static u64 now_ns(void)
 	return (u64)t.tv_sec * 1000000000 + (u64)t.tv_nsec;
 }
 
-static void gcm_message(struct entry *e, const u8 *iv, size_t len)
-{
-	u8 tag[16] = { 0 };
-	int n, ok;
-
-	ok = EVP_CipherInit_ex(e->gcm, NULL, NULL, NULL, iv, e->encrypt) == 1 &&
-	     EVP_CipherUpdate(e->gcm, buf, &n, buf, (int)len) == 1;
-	if (ok && e->encrypt)
-		ok = EVP_CipherFinal_ex(e->gcm, buf + len, &n) == 1 &&
-		     EVP_CIPHER_CTX_ctrl(e->gcm, EVP_CTRL_AEAD_GET_TAG, 16,
-					 tag) == 1;
-	else if (ok)	/* the tag is wrong; checking it takes as long */
-		ok = EVP_CIPHER_CTX_ctrl(e->gcm, EVP_CTRL_AEAD_SET_TAG, 16,
-					 tag) == 1 &&
-		     EVP_CipherFinal_ex(e->gcm, buf + len, &n) != 1;
-	if (!ok) {
-		fprintf(stderr, "cipher_bench: AES-256-GCM failed\n");
-		exit(1);
-	}
-}
-
-static void message(struct entry *e, const u8 *iv, size_t len)
-{
-	if (!e->impl)
-		gcm_message(e, iv, len);
-	else if (e->encrypt)
-		chaosimg_encrypt(&e->key, iv, buf, buf, len);
-	else
-		chaosimg_decrypt(&e->key, iv, buf, buf, len);
-}
-
-static double round_mbs(struct entry *e, size_t len)
+/* Some messages between two looks at the clock, and in MB/s what came of it. */
+static double turn(struct contestant *c, bool encrypt, size_t len)
 {
 	u8 iv[CHAOSIMG_TWEAK] = { 0 };
 	u64 t0 = now_ns(), t;
@@ -83,12 +169,31 @@ static double round_mbs(struct entry *e, size_t len)
 	do {
 		for (i = 0; i < 1 + 65536 / len / 4; i++, n++) {
 			store_le64(iv, n);
-			message(e, iv, len);
+			message(c, encrypt, iv, len);
 		}
 		t = now_ns() - t0;
-	} while (t < ROUND_NS);
+	} while (t < TURN_NS);
 	return (double)(n * len) * 1e3 / (double)t;
 }
+
+static void measure(int rounds)
+{
+	size_t s, i;
+	int r;
+
+	for (r = 0; r < rounds; r++)
+		for (s = 0; s < SIZES; s++)
+			for (i = 0; i < 2 * count; i++)
+				contestant[i / 2].mbs[s][i % 2][r] =
+					turn(&contestant[i / 2], i % 2,
+					     sizes[s]);
+}
+
+/* --- figures -------------------------------------------------------------- */
+
+struct figure {
+	double median, min, max;
+};
 
 static int by_size(const void *a, const void *b)
 {
@@ -97,58 +202,98 @@ static int by_size(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static void set_up(struct entry *e, const struct chaosimg_cipher_impl *impl,
-		   bool encrypt)
+static struct figure figure(const struct contestant *c, size_t s, bool encrypt,
+			    int rounds)
 {
-	e->impl = impl;
-	e->encrypt = encrypt;
-	if (impl) {
-		chaosimg_cipher_set_key(&e->key, impl, raw_key);
-		return;
-	}
-	e->gcm = EVP_CIPHER_CTX_new();
-	if (!e->gcm || EVP_CipherInit_ex(e->gcm, EVP_aes_256_gcm(), NULL,
-					 raw_key, NULL, encrypt) != 1) {
-		fprintf(stderr, "cipher_bench: no AES-256-GCM\n");
-		exit(1);
-	}
+	double sorted[ROUNDS_MAX];
+	struct figure f;
+
+	memcpy(sorted, c->mbs[s][encrypt], (size_t)rounds * sizeof(double));
+	qsort(sorted, (size_t)rounds, sizeof(double), by_size);
+	f.median = (sorted[rounds / 2] + sorted[(rounds - 1) / 2]) / 2;
+	f.min = sorted[0];
+	f.max = sorted[rounds - 1];
+	return f;
 }
 
-int main(void)
+static void print_line(const struct contestant *c, size_t s, bool encrypt,
+		       int rounds)
 {
-	const struct chaosimg_cipher_impl *impls[CHAOSIMG_IMPLS_MAX];
-	static struct entry entry[ENTRIES];
-	size_t i, s, count;
-	int r;
+	const struct figure f = figure(c, s, encrypt, rounds);
+	const struct figure whole = figure(c, WHOLE, encrypt, rounds);
+	const struct figure of = figure(gcm, s, encrypt, rounds);
 
-	count = chaosimg_cipher_impls(chaosimg_cpu_features(), impls,
-				      CHAOSIMG_IMPLS_MAX);
-	for (i = 0; i <= count; i++) {
-		set_up(&entry[2 * i], i < count ? impls[i] : NULL, true);
-		set_up(&entry[2 * i + 1], i < count ? impls[i] : NULL, false);
-	}
-	count = 2 * (count + 1);
-	for (r = 0; r < ROUNDS; r++)
+	printf("%-15s %-7s %8zu %8.0f %7.0f..%-6.0f %6.2f %8.2f\n", c->name,
+	       encrypt ? "encrypt" : "decrypt", sizes[s], f.median, f.min,
+	       f.max, f.median / of.median, f.median / whole.median);
+}
+
+static void print_table(int rounds)
+{
+	size_t i, s;
+
+	printf("MB/s, one core; medians of %d rounds, min..max, and shares\n",
+	       rounds);
+	printf("%-15s %-7s %8s %8s %15s %6s %8s\n", "", "", "bytes", "median",
+	       "", "of GCM", "of 64 KiB");
+	for (i = 0; i < 2 * count; i++)
 		for (s = 0; s < SIZES; s++)
-			for (i = 0; i < count; i++)
-				entry[i].mbs[s][r] =
-					round_mbs(&entry[i], sizes[s]);
+			print_line(&contestant[i / 2], s, !(i % 2), rounds);
+}
 
-	printf("%-24s", "MB/s, one core");
-	for (s = 0; s < SIZES; s++)
-		printf("%8zu B", sizes[s]);
-	printf("\n");
-	for (i = 0; i < count; i++) {
-		printf("%-16s%-8s",
-		       entry[i].impl ? entry[i].impl->name : "AES-256-GCM",
-		       entry[i].encrypt ? "encrypt" : "decrypt");
-		for (s = 0; s < SIZES; s++) {
-			qsort(entry[i].mbs[s], ROUNDS, sizeof(double), by_size);
-			printf("%10.0f", entry[i].mbs[s][ROUNDS / 2]);
+static void print_json(int rounds)
+{
+	const char *sep = "[";
+	struct figure f;
+	size_t i, s;
+
+	for (i = 0; i < 2 * count; i++)
+		for (s = 0; s < SIZES; s++, sep = ",") {
+			f = figure(&contestant[i / 2], s, !(i % 2), rounds);
+			printf("%s\n {\"impl\": \"%s\", \"direction\": \"%s\", "
+			       "\"bytes\": %zu, \"mb_per_s\": "
+			       "{\"median\": %.1f, \"min\": %.1f, "
+			       "\"max\": %.1f}}", sep, contestant[i / 2].name,
+			       i % 2 ? "decrypt" : "encrypt", sizes[s],
+			       f.median, f.min, f.max);
 		}
-		printf("\n");
-		chaosimg_wipe(&entry[i].key, sizeof(entry[i].key));
-		EVP_CIPHER_CTX_free(entry[i].gcm);
+	printf("\n]\n");
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "rounds", required_argument, NULL, 'r' },
+		{ "peer", required_argument, NULL, 'p' },
+		{ NULL, 0, NULL, 0 },
+	};
+	bool json = false;
+	int rounds = ROUNDS, o;
+	size_t i;
+
+	add_ours();
+	add_gcm();
+	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (o == 'j')
+			json = true;
+		else if (o == 'r')
+			rounds = atoi(optarg);
+		else if (o == 'p' && count < CONTESTANTS)
+			add_peer(optarg);
+		else
+			die("usage: [--json] [--rounds N] [--peer FILE.so]");
+	}
+	if (optind < argc || rounds < ROUNDS || rounds > ROUNDS_MAX)
+		die("rounds are 7 to 999, and other arguments there are none");
+	measure(rounds);
+	if (json)
+		print_json(rounds);
+	else
+		print_table(rounds);
+	for (i = 0; i < count; i++) {
+		chaosimg_wipe(&contestant[i].key, sizeof(contestant[i].key));
+		EVP_CIPHER_CTX_free(contestant[i].gcm);
 	}
 	return 0;
 }
