@@ -91,6 +91,16 @@ static int read_entry(int dirfd, uint8_t entry[ENTRY_MAX])
 	return (int)(macs / DIR_MAC_SIZE);
 }
 
+int dir_peek(int dirfd, uint8_t id[CHAOSIMG_ID_SIZE])
+{
+	uint8_t entry[ENTRY_MAX];
+	int places = read_entry(dirfd, entry);
+
+	if (places > 0)
+		memcpy(id, entry, CHAOSIMG_ID_SIZE);
+	return places;
+}
+
 int chaosimg_dir_load(struct chaosimg_archive *a, int dirfd,
 		      const struct chaosimg_place *place,
 		      uint8_t id[CHAOSIMG_ID_SIZE])

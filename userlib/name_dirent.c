@@ -188,3 +188,21 @@ int chaosimg_name_decrypt(struct chaosimg_archive *a,
 		memcpy(binding, sealed, CHAOSIMG_BINDING_SIZE);
 	return 0;
 }
+
+int name_check_form(int dirfd, const char *stored)
+{
+	struct name_keys no_key = { .sha256 = (EVP_MD *)EVP_sha256() };
+	uint8_t sealed[NAME_SEALED_MAX];
+	char buf[64];
+	ssize_t n;
+
+	if (is_own(stored))
+		return -ENOENT;
+	n = read_sealed(&no_key, dirfd, stored, sealed);
+	if (n < 0)
+		return (int)n;
+	if (n > NAME_SIV_SIZE && (n - NAME_SIV_SIZE) % NAME_UNIT == 0)
+		return 0;
+	return fail(EIO, "%s: not a name of an archive",
+		    name_printable(stored, buf));
+}

@@ -126,6 +126,23 @@ int name_value_open(const struct name_value *v, const char *bound,
  */
 int name_replace_link(int dirfd, const char *target, const char *name);
 
+/**
+ * name_check_form() - could this be a stored name? Without a key
+ * @dirfd: the directory, to read a long name's companion
+ * @stored: the entry's name
+ * Return: 0; -ENOENT, without an error text, for the library's own entries;
+ * -EIO if it could not; the system's error.
+ */
+int name_check_form(int dirfd, const char *stored);
+
+/**
+ * dir_peek() - a directory's id, not authenticated
+ * @dirfd: the directory
+ * @id: receives it
+ * Return: at how many places it may stand; -EIO if it is missing or damaged.
+ */
+int dir_peek(int dirfd, uint8_t id[CHAOSIMG_ID_SIZE]);
+
 /** name_printable() - a stored name for a message; anybody may have made it */
 const char *name_printable(const char *stored, char buf[64]);
 
