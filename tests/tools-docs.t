@@ -12,7 +12,7 @@ import sys
 sys.path.insert(0, "tests/lib")
 from tap import BUILD, CHAOSIMG, TOP, done, ok, run, same, scratch, skip, works
 
-COMMANDS = ["init", "keyfile", "key", "info", "encrypt", "decrypt", "cipher",
+COMMANDS = ["init", "keyfile", "key", "info", "scrub", "encrypt", "decrypt", "cipher",
             "bench"]
 COMPLETION = os.path.join(TOP, "tools/completion/chaosimg.bash")
 COMMON = {"--help", "--version"}
@@ -87,6 +87,10 @@ def completion():
         pass
     same("an archive is a directory", complete("init", ""), ["dir with space"])
     same("a key file is any file", complete("init", "--keyfile", "f"), ["file"])
+    same("so is one that is scrubbed", complete("scrub", ""),
+         ["dir with space"])
+    same("a state is any file", complete("scrub", "--state", "f"), ["file"])
+    same("a rate is none", complete("scrub", "--rate", ""), [])
     same("also after =", complete("init", "--keyfile", "=", "f"), ["file"])
     same("IN is any file", complete("encrypt", ""), ["dir with space", "file"])
     same("an IV is not a file", complete("cipher", "-i", ""), [])

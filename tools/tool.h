@@ -40,6 +40,9 @@ enum {
 	OPT_IV,
 	OPT_IMPL,
 	OPT_LIST,
+	OPT_RATE,
+	OPT_STATE,
+	OPT_THREADS,
 	OPT_SECONDS,
 };
 
@@ -87,7 +90,7 @@ struct tool_command {
 };
 
 extern const struct tool_command cmd_init, cmd_keyfile, cmd_key, cmd_info,
-	cmd_encrypt, cmd_decrypt, cmd_cipher, cmd_bench;
+	cmd_scrub, cmd_encrypt, cmd_decrypt, cmd_cipher, cmd_bench;
 
 /**
  * next_option() - getopt_long() over a command's table

@@ -10,6 +10,7 @@ _chaosimg_options() { # COMMAND: its options
 	keyfile) echo "$common" ;;
 	key)	echo "$credential --new-keyfile --new-passfile --slot $common" ;;
 	info)	echo "$credential --json $common" ;;
+	scrub)	echo "--rate --state --threads --json $common" ;;
 	encrypt | decrypt) echo "$credential --force $common" ;;
 	cipher)	echo "--encrypt --decrypt --key --iv --impl --list $common" ;;
 	bench)	echo "--seconds --json $common" ;;
@@ -44,11 +45,13 @@ _chaosimg_slots() {
 # Completes the argument of the option PREV; fails if it takes none
 _chaosimg_argument() { # COMMAND PREV
 	case $2 in
-	--keyfile | --passfile | --new-keyfile | --new-passfile)
+	--keyfile | --passfile | --new-keyfile | --new-passfile | --state)
 		_chaosimg_files ;;
 	--chunk-size)
 		_chaosimg_words 4096 8192 16384 32768 65536 131072 262144 \
 			524288 1048576 ;;
+	--rate | --threads)
+		;;
 	--slot)
 		_chaosimg_words "$(_chaosimg_slots)" ;;
 	--impl)
@@ -68,8 +71,8 @@ _chaosimg() {
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		_chaosimg_words init keyfile key info encrypt decrypt cipher \
-			bench --help --version
+		_chaosimg_words init keyfile key info scrub encrypt decrypt \
+			cipher bench --help --version
 		return
 	fi
 	# COMP_WORDBREAKS makes "--option=value" three words.
@@ -88,7 +91,7 @@ _chaosimg() {
 		else
 			_chaosimg_files -d
 		fi ;;
-	init:* | bench:*) _chaosimg_files -d ;;
+	init:* | scrub:* | bench:*) _chaosimg_files -d ;;
 	*)	_chaosimg_files ;;
 	esac
 }

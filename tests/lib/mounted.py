@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""An archive in the current folder, mounted and unmounted, for Python tests."""
+
+import os
+import subprocess
+import time
+
+from tap import BUILD, ok, works
+
+KEY = "key"
+ARCHIVE = "archive"
+MNT = "mnt"
+
+
+def obstacle():
+    """Why nothing can be mounted here, or None."""
+    if os.getuid():
+        return "needs root"
+    try:
+        os.close(os.open("/dev/fuse", os.O_RDWR))
+    except OSError as error:
+        return f"/dev/fuse: {error.strerror}"
+    return None
+
+
+def make(*options):
+    works("a key file", "keyfile", KEY)
+    works("an archive", "init", "--keyfile", KEY, *options, ARCHIVE)
+    os.mkdir(MNT)
+
+
+class Mount:
+    """with Mount(): the archive is mounted on MNT."""
+
+    def __init__(self, *options):
+        self.options = ",".join([f"keyfile={KEY}", *options])
+        self.daemon = None
+
+    def __enter__(self):
+        with open("daemon.log", "ab") as log:
+            self.daemon = subprocess.Popen(
+                [os.path.join(BUILD, "chaosimgfs"), "-f", "-o", self.options,
+                 ARCHIVE, MNT], stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log)
+        for _ in range(600):
+            if os.path.ismount(MNT):
+                return self
+            if self.daemon.poll() is not None:
+                break
+            time.sleep(0.05)
+        with open("daemon.log", encoding="utf-8") as log:
+            raise RuntimeError(log.read())
+
+    def kill(self):
+        """A crash of the daemon."""
+        self.daemon.kill()
+        self.daemon.wait()
+        subprocess.run(["umount", "-l", MNT], check=True)
+
+    def __exit__(self, *_):
+        if self.daemon.returncode is not None:
+            return
+        subprocess.run(["umount", MNT], check=True)
+        if self.daemon.wait(60):
+            ok("the daemon ended well", False, self.daemon.returncode)
+
+
+def stored(plain):
+    """The stored path, from the archive on, of a path while it is mounted."""
+    want = os.lstat(os.path.join(MNT, plain)).st_ino
+    for top, folders, files in os.walk(os.path.join(ARCHIVE, "data")):
+        for name in folders + files:
+            path = os.path.join(top, name)
+            if os.lstat(path).st_ino == want and name[-5:] != ".name":
+                return os.path.relpath(path, ARCHIVE)
+    raise FileNotFoundError(plain)
