@@ -189,6 +189,18 @@ def interrupted(name, folder):
         same("  and there is none", os.listdir(folder), [])
 
 
+def full():
+    os.mkdir("small")
+    if os.getuid() or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=4m", "none", "small"],
+            capture_output=True, check=False).returncode:
+        skip("a full disk", "cannot mount a tmpfs")
+        return
+    fails("a disk that is almost full", 1, "small: too little space", *QUICK,
+          "small")
+    subprocess.run(["umount", "small"], check=False)
+
+
 def mounted():
     """FUSE has no unnamed files here: it is made with a name and loses it."""
     if os.getuid() or not os.path.exists("/dev/fuse"):
@@ -221,6 +233,7 @@ def main():
     for_people()
     os.mkdir("empty")
     interrupted("on a disk", "empty")
+    full()
     mounted()
     done()
 

@@ -102,7 +102,8 @@ static int read_file(struct disk *d, uint64_t bytes, double *seconds)
 /* Which pages are still in memory? Where none can be told, all may be. */
 static bool is_cold(int fd, uint64_t bytes)
 {
-	uint64_t pages = bytes / PAGE, resident = 0, i;
+	uint64_t pages = bytes / (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t resident = 0, i;
 	unsigned char *state = malloc(pages);
 	void *map = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
 	bool told = false;
