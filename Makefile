@@ -123,7 +123,7 @@ bench:
 	BUILD=$(BUILD) tests/bench/run $(BENCH)
 
 # What the shell tests need besides the programs.
-tests: $(BUILD)/tests/findplain
+tests: $(BUILD)/tests/findplain $(BUILD)/tests/files_bench
 $(BUILD)/tests/findplain: tests/lib/findplain.c Makefile | prepare
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(BASE_CFLAGS) $(HARDEN) $(LDFLAGS) -o $@ $<

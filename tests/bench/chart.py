@@ -146,8 +146,8 @@ def write(result, path):
     title = [
         text(12, 22, "chaosimgfs is so many times as fast as its peers",
              size=16, more=' font-weight="bold"'),
-        text(12, 40, "%s, %d cores, Linux %s; medians of %d rounds and their "
-             "quartiles" % (about["cpu"], about["cores"], about["kernel"],
+        text(12, 40, "%s, %d cores, Linux %s; medians and quartiles, rounds: "
+             "%d" % (about["cpu"], about["cores"], about["kernel"],
                             result["rounds"]), size=10)]
     height += 20
     with open(path, "w", encoding="utf-8") as f:

@@ -20,6 +20,19 @@ MOUNT_TIME = 30     # seconds until a mount must be there
 END_TIME = 60       # seconds until a daemon must have ended
 
 
+def is_mounted(path):
+    """os.path.ismount() takes a mount whose daemon has died for none."""
+    with open("/proc/self/mountinfo", encoding="utf-8",
+              errors="replace") as f:
+        return any(line.split(" ", 5)[4] == path for line in f)
+
+
+def force_umount(path):
+    while is_mounted(path):
+        if subprocess.run(["umount", "-l", path], check=False).returncode:
+            break
+
+
 class Contender:
     """A daemon in the foreground that shows store at mnt."""
 
@@ -65,17 +78,22 @@ class Contender:
                 self.command(), stdin=subprocess.DEVNULL, stdout=log,
                 stderr=log, start_new_session=True)
         end = time.monotonic() + MOUNT_TIME
-        while not os.path.ismount(self.mnt):
+        while not is_mounted(self.mnt):
             if self.daemon.poll() is not None or time.monotonic() > end:
                 raise Failure("%s does not mount: %s" % (self.name,
                                                          self.said()))
             time.sleep(0.005)
 
-    def check(self):
-        """The daemon must live as long as it is mounted."""
-        if self.daemon and self.daemon.poll() is not None:
-            raise Failure("%s's daemon died (%d): %s" % (
-                self.name, self.daemon.returncode, self.said()))
+    def check(self, grace=0):
+        """The daemon must live; one that is dying has so many seconds."""
+        if not self.daemon:
+            return
+        try:
+            status = self.daemon.wait(grace)
+        except subprocess.TimeoutExpired:
+            return
+        raise Failure("%s's daemon died (%d): %s" % (self.name, status,
+                                                     self.said()))
 
     def umount(self):
         if not self.daemon:
@@ -93,10 +111,7 @@ class Contender:
 
     def stop(self):
         """Whatever the state: no mount and no daemon are left."""
-        while os.path.ismount(self.mnt):
-            if subprocess.run(["umount", "-l", self.mnt], check=False,
-                              start_new_session=True).returncode:
-                break
+        force_umount(self.mnt)
         if not self.daemon:
             return
         for end in (self.daemon.terminate, self.daemon.kill):

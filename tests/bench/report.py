@@ -87,9 +87,9 @@ def print_all(result, sizes):
         about["system"], about["date"]))
     print(", ".join("%s %s" % item for item in about["versions"].items()))
     if result["file_systems"]:
-        print("%d rounds; %s" % (result["rounds"], sizes))
+        print("rounds: %d; %s" % (result["rounds"], sizes))
     for place in result["file_systems"]:
-        names = [n for n in about["versions"]]
+        names = list(about["versions"])
         print("\n== %s (%s)" % (place["file_system"], place["folder"]))
         print_rates(place["lines"], names)
         print_ratios(place["lines"], names)
