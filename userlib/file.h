@@ -46,7 +46,7 @@ struct dirty {
  * these a writer first writes out what its file has.
  */
 enum {
-	DIRTY_FILE_MAX = 4 << 20,
+	DIRTY_FILE_MAX = 8 << 20,
 	DIRTY_TOTAL_MAX = 32 << 20,
 	DIRTY_BUCKETS = 64,
 };

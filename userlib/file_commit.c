@@ -23,6 +23,7 @@ enum {
 	ENTRY_LEN = 8,		/* its plaintext bytes */
 	ENTRY_HEADER = 16,
 	JOURNAL_ALIGN = 4096,
+	JOURNAL_RUN = 128 << 10,	/* bytes that are written at once */
 };
 
 static int io_error(int err, const char *what)
@@ -187,26 +188,23 @@ static int journal_walk(struct chaosimg_file *f, const struct header *h,
 {
 	const struct journal *j = &h->journal;
 	uint64_t at = j->offset, left = j->length;
-	uint8_t entry[ENTRY_HEADER];
 	uint32_t count = 0, len;
 	uint64_t k;
 
 	for (; left; count++) {
-		uint8_t *rec = scratch(record_size(f->chunk_size));
+		size_t most = ENTRY_HEADER + record_size(f->chunk_size);
+		uint8_t *entry = scratch(most);
 		int err;
 
-		if (!rec)
+		if (!entry)
 			return fail(ENOMEM, "out of memory");
 		if (left < ENTRY_HEADER)
 			return fail(EBADMSG, "journal: damaged");
-		err = journal_read(f, entry, ENTRY_HEADER, at);
+		err = journal_read(f, entry, left < most ? left : most, at);
 		if (!err && !entry_sane(f, entry, h, left, &k, &len))
 			err = fail(EBADMSG, "journal: damaged");
 		if (!err)
-			err = journal_read(f, rec, record_size(len),
-					   at + ENTRY_HEADER);
-		if (!err)
-			err = fn(f, k, len, rec, ctx);
+			err = fn(f, k, len, entry + ENTRY_HEADER, ctx);
 		if (err)
 			return err;
 		at += ENTRY_HEADER + record_size(len);
@@ -274,45 +272,56 @@ int journal_overlay(struct chaosimg_file *f, const struct header *h)
 }
 
 /*
- * Write one changed chunk to the journal. @h gathers the incremental MACs as
- * they will be when the journal is in place.
+ * Make one changed chunk's entry. @h gathers the incremental MACs as they will
+ * be when the journal is in place.
  */
-static int journal_add(struct chaosimg_file *f, const struct dirty *d,
-		       struct header *h)
+static int entry_make(struct chaosimg_file *f, const struct dirty *d,
+		      struct header *h, uint8_t *entry, size_t *size)
 {
 	uint32_t len = chunk_len(h->length, f->chunk_size, d->chunk);
-	uint8_t *rec = scratch(ENTRY_HEADER + record_size(f->chunk_size));
+	uint8_t *rec = entry + ENTRY_HEADER;
 	uint8_t delta[16] = { 0 };
-	const uint8_t *tag;
 	int err;
 
-	if (!rec)
-		return fail(ENOMEM, "out of memory");
-	memset(rec, 0, ENTRY_HEADER);
-	put_le64(rec + ENTRY_CHUNK, d->chunk);
-	put_le32(rec + ENTRY_LEN, len);
-	err = record_seal(f->keys, h->file_id, d->chunk, d->data, len,
-			  rec + ENTRY_HEADER);
-	if (err)
-		return err;
-	tag = rec + ENTRY_HEADER + record_tag_offset(rec + ENTRY_HEADER, len);
-	err = record_mac_xor(f->keys, d->chunk, tag, delta);
+	memset(entry, 0, ENTRY_HEADER);
+	put_le64(entry + ENTRY_CHUNK, d->chunk);
+	put_le32(entry + ENTRY_LEN, len);
+	err = record_seal(f->keys, h->file_id, d->chunk, d->data, len, rec);
+	if (!err)
+		err = record_mac_xor(f->keys, d->chunk,
+				     rec + record_tag_offset(rec, len), delta);
+	if (!err)
+		err = dirty_forget(f, d, h->mac);
 	if (err)
 		return err;
 	for (int i = 0; i < 16; i++) {
 		h->journal.mac[i] ^= delta[i];
 		h->mac[i] ^= delta[i];
 	}
-	err = dirty_forget(f, d, h->mac);
-	if (err)
-		return err;
-	err = write_full(f->fd, rec, ENTRY_HEADER + record_size(len),
-			 f->base + h->journal.offset + h->journal.length);
-	if (err)
-		return io_error(err, "journal");
-	h->journal.length += ENTRY_HEADER + record_size(len);
+	*size = ENTRY_HEADER + record_size(len);
 	h->journal.count++;
 	return 0;
+}
+
+/* Make entries for the dirty chunks from @i on, as many as go out together. */
+static int journal_add(struct chaosimg_file *f, size_t *i, struct header *h)
+{
+	uint8_t *buf = scratch(JOURNAL_RUN + ENTRY_HEADER +
+			       record_size(f->chunk_size));
+	size_t used = 0, size;
+	int err = buf ? 0 : fail(ENOMEM, "out of memory");
+
+	for (; !err && used < JOURNAL_RUN && *i < f->dirty_count; ++*i) {
+		err = entry_make(f, f->dirty[*i], h, buf + used, &size);
+		if (!err)
+			used += size;
+	}
+	if (err)
+		return err;
+	err = write_full(f->fd, buf, used,
+			 f->base + h->journal.offset + h->journal.length);
+	h->journal.length += used;
+	return err ? io_error(err, "journal") : 0;
 }
 
 static int journal_write(struct chaosimg_file *f, struct header *h)
@@ -325,8 +334,8 @@ static int journal_write(struct chaosimg_file *f, struct header *h)
 		at = f->stored;
 	at = (at + JOURNAL_ALIGN - 1) / JOURNAL_ALIGN * JOURNAL_ALIGN;
 	h->journal.offset = at;
-	for (size_t i = 0; !err && i < f->dirty_count; i++)
-		err = journal_add(f, f->dirty[i], h);
+	for (size_t i = 0; !err && i < f->dirty_count;)
+		err = journal_add(f, &i, h);
 	if (err)
 		return err;
 	f->stored = h->journal.offset + h->journal.length;
