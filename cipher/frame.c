@@ -57,11 +57,13 @@ static void image_chaos(const struct chaosimg_cipher_key *key,
 /* The state of the hash after le(16*len(T) + 2 or 3) || pad(T). */
 static void image_tweak(const struct chaosimg_cipher_key *key,
 			struct chaosimg_image *image, const u8 *tweak,
-			size_t tweak_len, bool partial)
+			size_t tweak_len, u64 flip, size_t len)
 {
+	const bool partial = len % CHAOSIMG_BLOCK;
 	u8 b[CHAOSIMG_BLOCK + CHAOSIMG_TWEAK] = { 0 };
 	size_t used = CHAOSIMG_BLOCK, i;
 
+	image->flip = flip;
 	__builtin_memset(image->tweak, 0, CHAOSIMG_BLOCK);
 	store_le64(b, 16 * (u64)tweak_len + 2 + partial);
 	for (; tweak_len >= CHAOSIMG_BLOCK; tweak_len -= CHAOSIMG_BLOCK) {
@@ -91,18 +93,18 @@ void chaosimg_frame_begin_raw(const struct chaosimg_cipher_key *key,
 
 	for (i = 0; i < CHAOSIMG_ROUNDS; i++)
 		image->lu[i] = lu[i];
-	image->flip = flip;
 	key->impl->set_image(image);
-	image_tweak(key, image, tweak, tweak_len, len % CHAOSIMG_BLOCK);
+	image_tweak(key, image, tweak, tweak_len, flip, len);
 }
 
+/* The tweak comes first: CPUs hash it while they wait for the seed. */
 void chaosimg_frame_begin(const struct chaosimg_cipher_key *key,
 			  struct chaosimg_image *image,
 			  const u8 iv[CHAOSIMG_TWEAK], size_t len)
 {
+	image_tweak(key, image, iv, CHAOSIMG_TWEAK, ~0ULL, len);
 	image_chaos(key, image->lu, iv);
-	chaosimg_frame_begin_raw(key, image, image->lu, iv, CHAOSIMG_TWEAK,
-				 ~0ULL, len);
+	key->impl->set_image(image);
 }
 
 void chaosimg_frame_end(const struct chaosimg_cipher_key *key,
