@@ -20,7 +20,7 @@ FOLDERS = ("cipher", "fuse", "kmod", "tests", "tools", "userlib",
 BOTH = "GPL-2.0-only OR BSD-2-Clause"
 LINES_MAX = 900
 # The one public header describes every function at length.
-LONGER = {"userlib/chaosimg.h": 1200}
+LONGER = {"userlib/chaosimg.h": 1400}
 HEADERS = sorted(h for folder in ("cipher", "fuse", "kmod", "tools", "userlib")
                  for h in glob.glob(folder + "/*.h"))
 

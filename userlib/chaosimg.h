@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/types.h>
 
 #ifdef __cplusplus
@@ -362,6 +363,61 @@ int chaosimg_archive_refresh(struct chaosimg_archive *a);
  */
 void chaosimg_archive_keyset(struct chaosimg_archive *a,
 			     uint8_t id[CHAOSIMG_ID_SIZE]);
+
+/* --- escrow ---------------------------------------------------------------- */
+
+#define CHAOSIMG_ESCROW_SIZE	1024
+
+/**
+ * chaosimg_escrow() - the archive key as text that a person can type in again
+ * @a: the archive
+ * @text: receives it, NUL-terminated: the most secret thing that there is. Use
+ *	locked memory, and wipe it
+ *
+ * Key slots and keysets may come and go: it stays right.
+ * Format: Documentation/archive-format-keys.rst, "Escrow".
+ *
+ * Return: 0; -ENOMEM.
+ */
+int chaosimg_escrow(struct chaosimg_archive *a,
+		    char text[CHAOSIMG_ESCROW_SIZE]);
+
+/**
+ * chaosimg_escrow_check() - is it typed right, as far as it goes?
+ * @text: @len bytes
+ * @len: its length
+ *
+ * Return: 0 if it is complete; -EAGAIN if more lines have to follow; -EBADMSG
+ * with the wrong line in chaosimg_errmsg(); -EPROTONOSUPPORT; -ENOMEM.
+ */
+int chaosimg_escrow_check(const char *text, size_t len);
+
+/**
+ * struct chaosimg_restored - what came of it
+ * @keysets: how many keysets the new configuration lists
+ * @damaged: how many do not authenticate: files under them cannot be read
+ */
+struct chaosimg_restored {
+	uint32_t keysets;
+	uint32_t damaged;
+};
+
+/**
+ * chaosimg_escrow_restore() - rebuild an archive's configuration
+ * @path: the archive's directory; its keysets have to be there
+ * @text: of the escrow, @len bytes
+ * @len: its length
+ * @cred: opens the one key slot that there will be
+ * @replace: a configuration that is whole may be replaced, too
+ * @out: filled in
+ *
+ * Return: 0; -EBADMSG if the text is wrong; -EKEYREJECTED if it is another
+ * archive's; -ENOKEY if there is no keyset; -EEXIST; -EPROTONOSUPPORT; -ENOMEM;
+ * the system's error. Nothing is changed on failure.
+ */
+int chaosimg_escrow_restore(const char *path, const char *text, size_t len,
+			    const struct chaosimg_credential *cred,
+			    bool replace, struct chaosimg_restored *out);
 
 /* --- names ----------------------------------------------------------------- */
 
@@ -1061,6 +1117,25 @@ int chaosimg_renewal_fd(const struct chaosimg_renewal *r);
  * @r: the renewal; NULL is allowed
  */
 void chaosimg_renewal_end(struct chaosimg_renewal *r);
+
+/**
+ * struct chaosimgfs_renew - one file in a mounted directory
+ * @name: its name there, NUL-terminated
+ * @budget: about how many bytes may be copied at once; 0 for as many as allowed
+ */
+struct chaosimgfs_renew {
+	char name[CHAOSIMG_NAME_MAX + 1];
+	uint32_t budget;
+};
+
+/*
+ * CHAOSIMGFS_RENEW: the same for a file of a mounted archive: an ioctl on the
+ * open directory that it is in, by root or who mounted. It returns how many
+ * bytes were copied, and has to be repeated until that is 0: then the file is
+ * under the newest keyset. Errors are those of the functions above, or EBUSY if
+ * the file is open; EPERM; EROFS. Closing the directory ends what is half-done.
+ */
+#define CHAOSIMGFS_RENEW	_IOW('C', 1, struct chaosimgfs_renew)
 
 /**
  * chaosimg_stored_keyset() - which keyset a stored file needs; needs no key
