@@ -152,6 +152,27 @@ int content_open(struct inode *in, bool write)
 	return -EACCES;
 }
 
+int content_renewal(struct inode *in, struct inode *dir,
+		    struct chaosimg_renewal **out)
+{
+	bool writable;
+	int err = 0, fd;
+
+	pthread_mutex_lock(&in->lock);
+	if (in->handles)
+		err = -EBUSY;
+	else if (in->stale || !in->binding_count)
+		err = -EAGAIN;
+	fd = err ? err : reopen_contents(in, &writable);
+	if (!err && fd < 0)
+		err = fd;
+	if (!err)
+		err = chaosimg_renewal_begin(fs.archive, fd, in->bindings[0],
+					     dir->fd, out);
+	pthread_mutex_unlock(&in->lock);
+	return log_damage(err, in, NULL);
+}
+
 void content_adopt(struct inode *in, struct chaosimg_file *f)
 {
 	pthread_mutex_lock(&in->lock);
@@ -274,7 +295,7 @@ int content_truncate(struct inode *in, uint64_t length)
 
 static int set_times(struct inode *in, const struct timespec tv[2])
 {
-	int err = inode_use(in);
+	int err = in->stale ? -ESTALE : inode_use(in);
 
 	if (err)
 		return err;

@@ -178,6 +178,7 @@ static int make_file(struct making *m, struct inode **out, struct stat *st)
 
 	if (fd < 0)
 		return fd;
+	renew_notice();
 	err = prepare_new(m, fd);
 	if (err)
 		close(fd);

@@ -14,6 +14,7 @@
  * struct listing - an open directory; its inode is in use
  * @pos: offset after the entry that was given last
  * @pending: read, but not given yet
+ * @renewing: a file in it that is being moved to the newest keyset, or NULL
  */
 struct listing {
 	pthread_mutex_t lock;
@@ -21,6 +22,7 @@ struct listing {
 	DIR *dp;
 	off_t pos;
 	const struct dirent *pending;
+	struct renewing *renewing;
 };
 
 /**
@@ -69,6 +71,7 @@ static int listing_open(struct inode *dir, struct listing **out)
 
 static void listing_close(struct listing *l)
 {
+	renew_end(l->renewing);
 	closedir(l->dp);
 	inode_done(l->dir);
 	pthread_mutex_destroy(&l->lock);
@@ -89,6 +92,18 @@ void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	fi->keep_cache = !fs.readonly;
 	if (fuse_reply_open(req, fi) == -ENOENT)
 		listing_close(l);
+}
+
+int dir_renew(struct inode *dir, struct fuse_file_info *fi,
+	      const struct chaosimgfs_renew *what)
+{
+	struct listing *l = listing_of(fi);
+	int ret;
+
+	pthread_mutex_lock(&l->lock);
+	ret = renew_step(dir, &l->renewing, what);
+	pthread_mutex_unlock(&l->lock);
+	return ret;
 }
 
 void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

@@ -103,8 +103,11 @@ int entry_find(struct inode *dir, const char *stored, const binding_t b,
 	bool fresh;
 
 	do {
+		/* No copy takes the name between the two looks at it. */
+		pthread_rwlock_rdlock(&dir->entries);
 		err = inode_get(dir->fd, stored, out, st ? st : &unwanted,
 				&fresh);
+		pthread_rwlock_unlock(&dir->entries);
 		if (err)
 			return err;
 		err = check_found(dir, *out, b, fresh);

@@ -22,6 +22,7 @@
  *	dir.c		opendir, readdir, fsyncdir
  *	buffer.c	each thread's buffer
  *	file.c		open, read, write, flush, fsync, ..
+ *	renew.c		new keysets, and moving files to them
  *	link.c		readlink
  *	xattr.c		extended attributes
  *
@@ -102,7 +103,9 @@ struct handle {
  * @binding: room for a single one
  *
  * Directories:
- * @entries: shared by those who add an entry, exclusive to remove the directory
+ * @entries: shared by those who look up, add or remove an entry (also twice by
+ *	one thread), exclusive to remove the directory, or to put a copy in a
+ *	file's place
  * @id: valid if @id_known
  * @place: where it was found; not valid for the root
  *
@@ -189,6 +192,9 @@ void log_open(void);
 void log_line(int priority, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/** log_often() - a line that may come again and again, every few seconds */
+void log_often(int priority, const char *line);
+
 /**
  * log_cause() - one line about a stored object
  * @in: the object; or, if @name is given, the directory it stands in
@@ -264,6 +270,14 @@ void inode_put(struct inode *in, uint64_t count);
 
 /** inode_retire() - let the next look-up make a new inode for the object */
 void inode_retire(struct inode *in);
+
+/**
+ * inode_change_begin() - before attributes are changed: use and lock it
+ * @in: the inode; inode_change_end() afterwards
+ * Return: 0; -ESTALE if it stands for another object by now.
+ */
+int inode_change_begin(struct inode *in);
+void inode_change_end(struct inode *in);
 
 /** inode_stat() - attributes as the kernel shall see them */
 int inode_stat(struct inode *in, struct stat *st);
@@ -371,6 +385,16 @@ void evict_catch_up(void);
  * Return: 0; -ESTALE if the length is not what the kernel was told; -EIO.
  */
 int content_open(struct inode *in, bool write);
+
+/**
+ * content_renewal() - begin to move a file to the newest keyset
+ * @in: the file
+ * @dir: the directory it is in; in use
+ * @out: receives it
+ * Return: 0; -EBUSY if the file is open; as chaosimg_renewal_begin().
+ */
+int content_renewal(struct inode *in, struct inode *dir,
+		    struct chaosimg_renewal **out);
 
 /** content_adopt() - a new file's contents: its first handle */
 void content_adopt(struct inode *in, struct chaosimg_file *f);
@@ -508,6 +532,31 @@ int dirs_sync_two(struct inode *a, struct inode *b);
 /** dirs_sync() - make new directories durable, before what stands in them */
 int dirs_sync(void);
 
+/* --- renew.c --- */
+
+struct renewing;
+
+/** renew_notice() - before a file is made: is there a new keyset? */
+void renew_notice(void);
+
+/**
+ * renew_step() - move a file to the newest keyset, piece by piece
+ * @dir: the directory it is in
+ * @r: what is half-done there, or NULL
+ * @what: the file
+ * Return: bytes that were copied; 0 when it has moved; -EBUSY if it is open;
+ * -EAGAIN if it was changed meanwhile; as the library's functions.
+ */
+int renew_step(struct inode *dir, struct renewing **r,
+	       const struct chaosimgfs_renew *what);
+
+/** renew_end() - give up what is half-done; NULL is allowed */
+void renew_end(struct renewing *r);
+
+/** dir_renew() - the same with what an open directory remembers; in dir.c */
+int dir_renew(struct inode *dir, struct fuse_file_info *fi,
+	      const struct chaosimgfs_renew *what);
+
 /* --- operations, one file for each group --- */
 
 void op_init(void *userdata, struct fuse_conn_info *conn);
@@ -564,5 +613,9 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);
 void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size);
 void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name);
+
+void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
+	      struct fuse_file_info *fi, unsigned int flags, const void *in_buf,
+	      size_t in_size, size_t out_size);
 
 #endif

@@ -303,7 +303,7 @@ void inode_put(struct inode *in, uint64_t count)
 void inode_retire(struct inode *in)
 {
 	pthread_mutex_lock(&table.lock);
-	in->stale = true;
+	__atomic_store_n(&in->stale, true, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&table.lock);
 }
 
@@ -416,11 +416,36 @@ static bool stat_open(struct inode *in, struct stat *st)
 	return done;
 }
 
+/* What stands for another object by now is to be looked up again. */
+static bool is_stale(const struct inode *in)
+{
+	return __atomic_load_n(&in->stale, __ATOMIC_ACQUIRE);
+}
+
+int inode_change_begin(struct inode *in)
+{
+	int err;
+
+	pthread_mutex_lock(&in->lock);
+	err = is_stale(in) ? -ESTALE : inode_use(in);
+	if (err)
+		pthread_mutex_unlock(&in->lock);
+	return err;
+}
+
+void inode_change_end(struct inode *in)
+{
+	inode_done(in);
+	pthread_mutex_unlock(&in->lock);
+}
+
 int inode_stat(struct inode *in, struct stat *st)
 {
 	int err;
 
 	if (!stat_open(in, st)) {
+		if (is_stale(in))
+			return -ESTALE;
 		err = inode_use(in);
 		if (err)
 			return err;

@@ -70,6 +70,12 @@ static bool said_just_now(const char *line)
 	return repeated;
 }
 
+void log_often(int priority, const char *line)
+{
+	if (!said_just_now(line))
+		log_line(priority, "%s", line);
+}
+
 /* The stored path of an open object, relative to the archive. */
 static void stored_path(int fd, char *out, size_t size)
 {
@@ -106,8 +112,7 @@ void log_cause(struct inode *in, const char *name, const char *cause)
 	}
 	snprintf(line, sizeof(line), "%s%s%s: %s", path, name ? "/" : "",
 		 name ? name : "", cause);
-	if (!said_just_now(line))
-		log_line(LOG_ERR, "%s", line);
+	log_often(LOG_ERR, line);
 }
 
 int log_damage(int err, struct inode *in, const char *name)

@@ -76,14 +76,13 @@ static int set_owner(struct inode *in, const struct stat *attr, int to_set)
 {
 	uid_t uid = to_set & FUSE_SET_ATTR_UID ? attr->st_uid : (uid_t)-1;
 	gid_t gid = to_set & FUSE_SET_ATTR_GID ? attr->st_gid : (gid_t)-1;
-
-	int err = inode_use(in);
+	int err = inode_change_begin(in);
 
 	if (err)
 		return err;
 	if (fchownat(in->fd, "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
 		err = -errno;
-	inode_done(in);
+	inode_change_end(in);
 	return err;
 }
 
@@ -94,15 +93,13 @@ static int set_mode(struct inode *in, mode_t mode)
 
 	if (S_ISLNK(in->type))
 		return -EOPNOTSUPP;
-	err = inode_use(in);
+	/* Opening the contents may change the mode for a moment. */
+	err = inode_change_begin(in);
 	if (err)
 		return err;
 	inode_proc_path(in, path);
-	/* Opening the contents may change the mode for a moment. */
-	pthread_mutex_lock(&in->lock);
 	err = chmod(path, mode & 07777) ? -errno : 0;
-	pthread_mutex_unlock(&in->lock);
-	inode_done(in);
+	inode_change_end(in);
 	return err;
 }
 

@@ -6,12 +6,17 @@
 
 static int unlink_name(struct inode *dir, const struct chaosimg_stored_name *sn)
 {
-	bool locked = entry_lock_names(sn, NULL);
-	int err = unlinkat(dir->fd, sn->name, 0) ? -errno : 0;
+	bool locked;
+	int err;
 
+	/* A copy that is about to take the name must find it gone. */
+	pthread_rwlock_rdlock(&dir->entries);
+	locked = entry_lock_names(sn, NULL);
+	err = unlinkat(dir->fd, sn->name, 0) ? -errno : 0;
 	if (!err)
 		chaosimg_name_companion_remove(dir->fd, sn);
 	entry_unlock_names(locked);
+	pthread_rwlock_unlock(&dir->entries);
 	return err;
 }
 

@@ -41,13 +41,13 @@ static int set(struct inode *in, const char *name, const char *value,
 		return -ENOMEM;
 	err = chaosimg_xattr_value_encrypt(fs.archive, name, value, size, box);
 	if (!err)
-		err = inode_use(in);
+		err = inode_change_begin(in);
 	if (!err) {
 		inode_proc_path(in, path);
 		if (setxattr(path, stored, box, size + CHAOSIMG_XATTR_OVERHEAD,
 			     flags))
 			err = -errno;
-		inode_done(in);
+		inode_change_end(in);
 	}
 	free(box);
 	return err;
@@ -202,12 +202,12 @@ void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 	else
 		err = chaosimg_xattr_name_encrypt(fs.archive, name, stored);
 	if (!err)
-		err = inode_use(in);
+		err = inode_change_begin(in);
 	if (!err) {
 		inode_proc_path(in, path);
 		if (removexattr(path, stored))
 			err = -errno;
-		inode_done(in);
+		inode_change_end(in);
 	}
 	fuse_reply_err(req, -err);
 }
