@@ -162,6 +162,9 @@ int hkdf_expand(const uint8_t key[CHAOSIMG_KEY_SIZE], const void *info,
 /** random_bytes() - from OpenSSL's generator. Return: 0 or -EIO */
 int random_bytes(void *out, size_t len);
 
+/** random_public() - the same, faster, for ids and nonces: what is no secret */
+int random_public(void *out, size_t len);
+
 /**
  * secret_alloc() - zeroed memory that is locked and left out of core dumps
  * @len: bytes wanted

@@ -56,7 +56,7 @@ int chaosimg_dir_init(struct chaosimg_archive *a, int dirfd,
 {
 	uint8_t entry[CHAOSIMG_ID_SIZE + DIR_MAC_SIZE];
 	char target[TARGET_MAX + 1];
-	int err = random_bytes(entry, CHAOSIMG_ID_SIZE);
+	int err = random_public(entry, CHAOSIMG_ID_SIZE);
 
 	if (!err)
 		err = place_mac(a, entry, place, entry + CHAOSIMG_ID_SIZE);

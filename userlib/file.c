@@ -91,7 +91,7 @@ int file_create_at(struct chaosimg_archive *a, int fd, uint64_t base,
 	memcpy(h.binding[0], binding, CHAOSIMG_BINDING_SIZE);
 	err = ks ? 0 : fail(ENOKEY, "no keyset");
 	if (!err)
-		err = random_bytes(h.file_id, sizeof(h.file_id));
+		err = random_public(h.file_id, sizeof(h.file_id));
 	if (!err) {
 		memcpy(h.keyset_id, ks->id, sizeof(h.keyset_id));
 		err = file_keys_new(a, ks, h.file_id, &f->keys);

@@ -99,7 +99,7 @@ int header_pack(const struct header *h, const struct file_keys *k,
 	int err;
 
 	pack_plain(h, slot);
-	err = random_bytes(slot + AT_NONCE, GCM_NONCE_SIZE);
+	err = random_public(slot + AT_NONCE, GCM_NONCE_SIZE);
 	if (err)
 		return err;
 	pack_body(h, slot + AT_BODY);

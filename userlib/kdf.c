@@ -13,41 +13,80 @@
 #include "error.h"
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t tls_key;
+static bool ready;
 static EVP_KDF *hkdf;
 
-/* Looking an algorithm up costs more than using it, so it is done once. */
-static void fetch_hkdf(void)
+static void context_free(void *ctx)
 {
-	hkdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
+	EVP_KDF_CTX_free(ctx);
 }
 
-int hkdf_expand(const uint8_t key[CHAOSIMG_KEY_SIZE], const void *info,
-		size_t info_len, uint8_t *out, size_t len)
+static void init_once(void)
+{
+	hkdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
+	ready = hkdf && !pthread_key_create(&tls_key, context_free);
+}
+
+static EVP_KDF_CTX *new_context(void)
 {
 	int mode = EVP_KDF_HKDF_MODE_EXPAND_ONLY;
 	char digest[] = "SHA256";
 	OSSL_PARAM params[] = {
-		OSSL_PARAM_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
+		OSSL_PARAM_utf8_string(OSSL_KDF_PARAM_DIGEST, digest,
+				       sizeof(digest) - 1),
 		OSSL_PARAM_int(OSSL_KDF_PARAM_MODE, &mode),
+		OSSL_PARAM_END
+	};
+	EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(hkdf);
+
+	if (ctx && EVP_KDF_CTX_set_params(ctx, params) == 1 &&
+	    !pthread_setspecific(tls_key, ctx))
+		return ctx;
+	EVP_KDF_CTX_free(ctx);
+	return NULL;
+}
+
+/* Finding digest and mode costs as much as deriving: it is done once a thread. */
+static EVP_KDF_CTX *context(void)
+{
+	EVP_KDF_CTX *ctx;
+
+	pthread_once(&once, init_once);
+	if (!ready)
+		return NULL;
+	ctx = pthread_getspecific(tls_key);
+	return ctx ? ctx : new_context();
+}
+
+static bool derive(EVP_KDF_CTX *ctx, const uint8_t *key, const void *info,
+		   size_t info_len, uint8_t *out, size_t len)
+{
+	static const uint8_t none[CHAOSIMG_KEY_SIZE];
+	OSSL_PARAM params[] = {
 		OSSL_PARAM_octet_string(OSSL_KDF_PARAM_KEY, (void *)key,
 					CHAOSIMG_KEY_SIZE),
 		OSSL_PARAM_octet_string(OSSL_KDF_PARAM_INFO, (void *)info,
 					info_len),
 		OSSL_PARAM_END
 	};
-	EVP_KDF_CTX *ctx;
-	int ok;
+	bool ok = EVP_KDF_derive(ctx, out, len, params) == 1;
 
-	pthread_once(&once, fetch_hkdf);
-	ctx = hkdf ? EVP_KDF_CTX_new(hkdf) : NULL;
+	/* The context keeps a copy, and wipes it when it gets another. */
+	params[0].data = (void *)none;
+	params[1] = OSSL_PARAM_construct_end();
+	return EVP_KDF_CTX_set_params(ctx, params) == 1 && ok;
+}
+
+int hkdf_expand(const uint8_t key[CHAOSIMG_KEY_SIZE], const void *info,
+		size_t info_len, uint8_t *out, size_t len)
+{
+	EVP_KDF_CTX *ctx = context();
+
 	if (!ctx)
 		return fail(ENOMEM, "HKDF: no memory");
-	params[0].data_size = sizeof(digest) - 1;
-	ok = EVP_KDF_derive(ctx, out, len, params) == 1;
-	EVP_KDF_CTX_free(ctx);
-	if (!ok) {
-		OPENSSL_cleanse(out, len);
-		return fail(ENOMEM, "HKDF: derivation failed");
-	}
-	return 0;
+	if (derive(ctx, key, info, info_len, out, len))
+		return 0;
+	OPENSSL_cleanse(out, len);
+	return fail(ENOMEM, "HKDF: derivation failed");
 }

@@ -14,7 +14,7 @@ int name_replace_link(int dirfd, const char *target, const char *name)
 {
 	char tmp[sizeof(CHAOSIMG_TMP_PREFIX) + BASE32_LEN(TMP_RANDOM)];
 	uint8_t random[TMP_RANDOM];
-	int err = random_bytes(random, sizeof(random));
+	int err = random_public(random, sizeof(random));
 
 	if (err)
 		return err;

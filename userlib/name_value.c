@@ -42,7 +42,7 @@ int name_value_seal(const struct name_value *v, const char *bound,
 
 	if (len > INT_MAX - VALUE_OVERHEAD)
 		return fail(E2BIG, "a value of %zu bytes is too long", len);
-	err = random_bytes(nonce, GCM_NONCE_SIZE);
+	err = random_public(nonce, GCM_NONCE_SIZE);
 	if (err)
 		return err;
 	set_iv(v, nonce, iv);

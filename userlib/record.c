@@ -142,7 +142,7 @@ int record_seal_run(const struct file_keys *k,
 		int err = 0;
 
 		if (!(i % room))
-			err = random_bytes(nonces, left * sizeof(nonces[0]));
+			err = random_public(nonces, left * sizeof(nonces[0]));
 		if (!err)
 			err = seal(k, file_id, chunk + i, nonces[i % room],
 				   data + i * len, len,
@@ -160,7 +160,7 @@ int record_seal_zero(const struct file_keys *k,
 	uint8_t aad[AAD_SIZE], nonce[GCM_NONCE_SIZE];
 	int err;
 
-	err = random_bytes(nonce, sizeof(nonce));
+	err = random_public(nonce, sizeof(nonce));
 	if (err)
 		return err;
 	start(rec, KIND_ZERO, nonce);
