@@ -64,6 +64,25 @@ int archive_lock_writer(int dirfd, const char *path, bool create)
 	return ret;
 }
 
+bool archive_lock_held(int dirfd)
+{
+	struct flock fl = {
+		.l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = BYTE_WRITER,
+		.l_len = 1,
+	};
+	int fd = openat(dirfd, ARCHIVE_LOCK_NAME,
+			O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	bool held;
+
+	if (fd < 0)
+		return false;
+	held = !fcntl(fd, F_OFD_GETLK, &fl) && fl.l_type != F_UNLCK;
+	close(fd);
+	return held;
+}
+
 int archive_lock_config(int dirfd, const char *path)
 {
 	int fd = open_lock(dirfd, path, true);

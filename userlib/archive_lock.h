@@ -21,6 +21,13 @@
 int archive_lock_writer(int dirfd, const char *path, bool create);
 
 /**
+ * archive_lock_held() - does somebody else write to the archive?
+ * @dirfd: the archive's directory
+ * Return: whether that is known to be so.
+ */
+bool archive_lock_held(int dirfd);
+
+/**
  * archive_lock_config() - wait to be the one that changes the configuration
  * @dirfd: the archive's directory
  * @path: what to call it in an error

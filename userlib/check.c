@@ -161,7 +161,23 @@ void check_add(struct check *c, const struct chaosimg_check_totals *totals)
 static void task_free(struct check_task *t)
 {
 	check_dir_put(t->dir);
+	if (t->plain)
+		explicit_bzero(t->plain, strlen(t->plain));
+	free(t->plain);
 	free(t);
+}
+
+struct check_task *check_task_new(struct check_dir *dir, const char *name,
+				  mode_t type)
+{
+	struct check_task *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	snprintf(t->name, sizeof(t->name), "%s", name);
+	t->dir = check_dir_get(dir);
+	t->type = type;
+	return t;
 }
 
 /* [lock] Count what is done from the first task on. */
@@ -239,18 +255,13 @@ static void *work(void *arg)
 	return NULL;
 }
 
-int check_push(struct check *c, struct check_dir *dir, const char *name,
-	       mode_t type)
+int check_push(struct check *c, struct check_task *t)
 {
-	struct check_task *t = calloc(1, sizeof(*t));
 	bool stop = c->p->stop && c->p->stop(c->p->ctx);
 	int err;
 
 	if (!t)
 		return fail(ENOMEM, "out of memory");
-	snprintf(t->name, sizeof(t->name), "%s", name);
-	t->dir = check_dir_get(dir);
-	t->type = type;
 	pthread_mutex_lock(&c->lock);
 	while (c->tasks >= CHECK_TASKS_MAX && !c->error && !stop)
 		pthread_cond_wait(&c->room, &c->lock);

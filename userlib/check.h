@@ -50,7 +50,10 @@ struct check_dir {
  * @dir: where it is
  * @name: its name there; "." for @dir itself
  * @type: as in st_mode
- * @foreign: its name is none of an archive
+ * @foreign: its name is none of an archive [scrub]
+ * @bound: @binding is known [fsck]
+ * @binding: of its name [fsck]
+ * @plain: its plain name, or NULL [fsck]
  * @totals: what it comes to
  * @done: it is checked
  */
@@ -60,6 +63,9 @@ struct check_task {
 	char name[CHAOSIMG_NAME_MAX + 1];
 	mode_t type;
 	bool foreign;
+	bool bound;
+	uint8_t binding[CHAOSIMG_BINDING_SIZE];
+	char *plain;
 	struct chaosimg_check_totals totals;
 	bool done;
 };
@@ -123,16 +129,23 @@ int check_begin(struct check *c, const struct chaosimg_check_params *p,
 		int (*run)(struct check *c, struct check_task *t), void *ctx);
 
 /**
- * check_push() - have an entry checked
- * @c: the run
+ * check_task_new() - an entry to be checked, for check_push()
  * @dir: where it is
  * @name: its name there; "." for the directory itself
  * @type: as in st_mode
- * Return: 0; -EINTR if the caller wants to stop; -ENOMEM; what else ended the
- * run.
+ * Return: the task, or NULL.
  */
-int check_push(struct check *c, struct check_dir *dir, const char *name,
-	       mode_t type);
+struct check_task *check_task_new(struct check_dir *dir, const char *name,
+				  mode_t type);
+
+/**
+ * check_push() - have an entry checked
+ * @c: the run
+ * @t: the entry, the run's from now on
+ * Return: 0; -EINTR if the caller wants to stop; -ENOMEM, also for no task;
+ * what else ended the run.
+ */
+int check_push(struct check *c, struct check_task *t);
 
 /**
  * check_end() - wait for the threads, and free what is left

@@ -315,7 +315,8 @@ int file_open_at(struct chaosimg_archive *a, int fd, uint64_t base,
 	err = file_new(a, fd, base, &f);
 	if (err)
 		return err;
-	f->writable = !chaosimg_archive_readonly(a) && a->fd >= 0;
+	f->writable = !chaosimg_archive_readonly(a) && a->fd >= 0 &&
+		      !(flags & FILE_AS_IT_IS);
 	f->durable = !(flags & CHAOSIMG_FILE_UNSYNCED);
 	f->headers = 1;		/* the last one may not be on the disk yet */
 	if (fstat(fd, &st)) {

@@ -21,6 +21,9 @@
 #include "holes.h"
 #include "record.h"
 
+/* For chaosimg_file_open(): leave what a crash left open as it is, to look at. */
+#define FILE_AS_IT_IS	(1u << 31)
+
 /**
  * struct dirty - a chunk that is newer in memory than on the disk
  * @chunk: its number
@@ -388,6 +391,15 @@ int file_shrink(struct chaosimg_file *f, uint64_t length);
  * Unlike file_shrink() it needs no record to be written anew.
  */
 int file_cut(struct chaosimg_file *f, uint64_t length);
+
+/**
+ * file_verify() - chaosimg_file_verify() that can be watched and stopped
+ * @f: the file
+ * @step: called after each chunk that has a record; an error ends it; or NULL
+ * @ctx: for @step
+ */
+int file_verify(struct chaosimg_file *f, int (*step)(void *ctx, uint64_t k),
+		void *ctx);
 
 /** file_classify() - [rw exclusive] look for DICOM, into @d */
 int file_classify(struct chaosimg_file *f, struct dicom_summary *d);

@@ -265,7 +265,7 @@ static int walk_entry(struct check *c, struct check_dir *dir,
 {
 	if (!S_ISDIR(e->type) ||
 	    name_check_form(dir->fd, e->name) == -ENOENT)
-		return check_push(c, dir, e->name, e->type);
+		return check_push(c, check_task_new(dir, e->name, e->type));
 	return walk_below(c, dir, e->name, from);
 }
 
@@ -293,7 +293,8 @@ static int walk_list(struct check *c, struct check_dir *dir,
 static int walk(struct check *c, struct check_dir *dir, const char *from)
 {
 	struct check_list l;
-	int err = from ? 0 : check_push(c, dir, ".", S_IFDIR);
+	int err = from ? 0 :
+		  check_push(c, check_task_new(dir, ".", S_IFDIR));
 
 	if (err)
 		return err;
