@@ -12,8 +12,8 @@ import sys
 sys.path.insert(0, "tests/lib")
 from tap import BUILD, CHAOSIMG, TOP, done, ok, run, same, scratch, skip, works
 
-COMMANDS = ["init", "keyfile", "key", "info", "scrub", "encrypt", "decrypt", "cipher",
-            "bench"]
+COMMANDS = ["init", "keyfile", "key", "info", "scrub", "fsck", "encrypt",
+            "decrypt", "cipher", "bench"]
 COMPLETION = os.path.join(TOP, "tools/completion/chaosimg.bash")
 COMMON = {"--help", "--version"}
 

@@ -43,6 +43,8 @@ enum {
 	OPT_RATE,
 	OPT_STATE,
 	OPT_THREADS,
+	OPT_DRY_RUN,
+	OPT_NAMES,
 	OPT_SECONDS,
 };
 
@@ -90,7 +92,7 @@ struct tool_command {
 };
 
 extern const struct tool_command cmd_init, cmd_keyfile, cmd_key, cmd_info,
-	cmd_scrub, cmd_encrypt, cmd_decrypt, cmd_cipher, cmd_bench;
+	cmd_scrub, cmd_fsck, cmd_encrypt, cmd_decrypt, cmd_cipher, cmd_bench;
 
 /**
  * next_option() - getopt_long() over a command's table

@@ -10,6 +10,7 @@ _chaosimg_options() { # COMMAND: its options
 	keyfile) echo "$common" ;;
 	key)	echo "$credential --new-keyfile --new-passfile --slot $common" ;;
 	info)	echo "$credential --json $common" ;;
+	fsck)	echo "$credential --dry-run --names --threads --json $common" ;;
 	scrub)	echo "--rate --state --threads --json $common" ;;
 	encrypt | decrypt) echo "$credential --force $common" ;;
 	cipher)	echo "--encrypt --decrypt --key --iv --impl --list $common" ;;
@@ -71,8 +72,8 @@ _chaosimg() {
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		_chaosimg_words init keyfile key info scrub encrypt decrypt \
-			cipher bench --help --version
+		_chaosimg_words init keyfile key info scrub fsck encrypt \
+			decrypt cipher bench --help --version
 		return
 	fi
 	# COMP_WORDBREAKS makes "--option=value" three words.
@@ -91,7 +92,7 @@ _chaosimg() {
 		else
 			_chaosimg_files -d
 		fi ;;
-	init:* | scrub:* | bench:*) _chaosimg_files -d ;;
+	init:* | scrub:* | fsck:* | bench:*) _chaosimg_files -d ;;
 	*)	_chaosimg_files ;;
 	esac
 }
