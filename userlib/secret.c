@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <openssl/crypto.h>
 
@@ -34,13 +35,25 @@ static void relock_arena(void)
 		mlock2(arena, arena_size, MLOCK_ONFAULT);
 }
 
-/* One block as large as the arena begins where the arena begins. */
-static void find_arena(size_t size)
+/*
+ * One block as large as the arena begins where the arena begins. Wiping it has
+ * fetched all of the memory, which now goes back until it is used; but not the
+ * first page, where OpenSSL keeps its list of free blocks.
+ */
+static bool find_arena(size_t size)
 {
+	size_t page = sysconf(_SC_PAGESIZE);
+
 	arena = OPENSSL_secure_malloc(size);
 	arena_size = size;
 	OPENSSL_secure_free(arena);
+	if (arena && size > page && !munlock(arena, size)) {
+		madvise((char *)arena + page, size - page, MADV_DONTNEED);
+		if (mlock2(arena, size, MLOCK_ONFAULT) && mlock(arena, size))
+			return false;
+	}
 	pthread_atfork(NULL, NULL, relock_arena);
+	return true;
 }
 
 /*
@@ -62,8 +75,10 @@ static void init_arena(void)
 			ready = true;
 		else if (ret == 2)
 			CRYPTO_secure_malloc_done();
-		if (ready)
-			find_arena(size);
+		if (ready && !find_arena(size)) {
+			ready = false;
+			break;
+		}
 	}
 }
 
