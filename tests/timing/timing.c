@@ -258,12 +258,12 @@ static void judge(const struct subject *s, const char *who, bool leaks)
 	struct comparison c;
 	uint64_t median;
 	size_t n = measure(s, &c, &median);
-	double t = comparison_t(&c);
+	double delta, t = comparison_t(&c, &delta);
 	char line[200];
 
 	snprintf(line, sizeof(line),
-		 "%s: %s: |t| = %.1f (%zu measurements of about %llu ticks)",
-		 who, s->name, t, n, (unsigned long long)median);
+		 "%s: %s: |t| = %.1f (%zu measurements of about %llu ticks, a difference of %.2f)",
+		 who, s->name, t, n, (unsigned long long)median, delta);
 	result((t > T_LEAK) == leaks, line);
 }
 

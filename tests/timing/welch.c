@@ -60,17 +60,20 @@ void comparison_add(struct comparison *c, int class, uint64_t ticks)
 		welch_add(&c->test[i], class, (double)ticks);
 }
 
-double comparison_t(const struct comparison *c)
+double comparison_t(const struct comparison *c, double *delta)
 {
 	double t, most = 0;
 	int i;
 
+	*delta = 0;
 	for (i = 0; i < CROPS; i++) {
 		if (c->test[i].n[0] < CLASS_MIN || c->test[i].n[1] < CLASS_MIN)
 			continue;
 		t = fabs(welch_t(&c->test[i]));
-		if (t > most)
-			most = t;
+		if (t <= most)
+			continue;
+		most = t;
+		*delta = c->test[i].mean[0] - c->test[i].mean[1];
 	}
 	return most;
 }

@@ -51,7 +51,12 @@ void comparison_init(struct comparison *c, uint64_t *sample, size_t n);
 /** comparison_add() - one more measurement */
 void comparison_add(struct comparison *c, int class, uint64_t ticks);
 
-/** comparison_t() - the largest |t| of all crops */
-double comparison_t(const struct comparison *c);
+/**
+ * comparison_t() - the largest |t| of all crops
+ * @c: the comparison
+ * @delta: receives that crop's difference of the means, in ticks: where |t| is
+ *	between 5 and 10, see whether the next run shows it again
+ */
+double comparison_t(const struct comparison *c, double *delta);
 
 #endif
