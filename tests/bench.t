@@ -59,8 +59,8 @@ def fake_build(name, *daemon):
 
 
 def start(build, *args, size="--tiny", folder="tmpfs"):
-    os.makedirs("tmp", exist_ok=True)
-    env = dict(os.environ, BUILD=build, TMPDIR=os.path.abspath("tmp"))
+    os.makedirs("a folder", exist_ok=True)
+    env = dict(os.environ, BUILD=build, TMPDIR=os.path.abspath("a folder"))
     return subprocess.Popen(
         [os.path.join(TOP, "tests/bench/run"), size, "--folder", folder,
          "--peers", "plain", "--output", os.getcwd(), *args], env=env,
@@ -69,12 +69,12 @@ def start(build, *args, size="--tiny", folder="tmpfs"):
 
 def mounts():
     with open("/proc/self/mountinfo", encoding="utf-8") as f:
-        return [line for line in f if os.path.abspath("tmp") in line]
+        return [line for line in f if "/a\\040folder" in line]
 
 
 def nothing_left(name):
-    ok(name + ": nothing is left", not mounts() and not os.listdir("tmp"),
-       mounts(), os.listdir("tmp"))
+    ok(name + ": nothing is left", not mounts() and not os.listdir("a folder"),
+       mounts(), os.listdir("a folder"))
 
 
 def fails(name, cause, build, *args, **how):
@@ -130,7 +130,7 @@ def dead_daemons():
                      '(until [ -e "$mnt/large" ]; do sleep 0.01; done',
                      "kill -9 $$) >/dev/null 2>&1 &",
                      'exec "%s/chaosimgfs" "$@"' % BUILD),
-          "--only", "one large", size="--quick", folder="tmp")
+          "--only", "one large", size="--quick", folder="a folder")
 
 
 def interrupted():

@@ -22,6 +22,8 @@ END_TIME = 60       # seconds until a daemon must have ended
 
 def is_mounted(path):
     """os.path.ismount() takes a mount whose daemon has died for none."""
+    for special in "\\ \t\n":      # the backslash first
+        path = path.replace(special, "\\%03o" % ord(special))
     with open("/proc/self/mountinfo", encoding="utf-8",
               errors="replace") as f:
         return any(line.split(" ", 5)[4] == path for line in f)
@@ -47,6 +49,8 @@ class Contender:
         self.key = os.path.join(self.top, "key")
         self.log = os.path.join(self.top, "log")
         self.daemon = None
+
+    def prepare(self):
         os.mkdir(self.top)
         os.mkdir(self.mnt)
         self.create()
@@ -129,10 +133,12 @@ class Plain(Contender):
 
     name = "plain"
 
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.store = self.mnt
+
     def create(self):
-        os.rmdir(self.mnt)
-        os.mkdir(self.store)
-        self.mnt = self.store
+        pass
 
     @classmethod
     def absent(cls):
