@@ -90,7 +90,7 @@ ok "memory is locked" awk '/^VmLck/ && $2 > 0 { found = 1 }
 mkdir "$work/plain"
 cp -a /usr/include/linux "$work/plain"
 head -c 3000000 /dev/urandom >"$work/plain/random"
-head -c 65536 /dev/urandom >"$work/plain/one-chunk"
+head -c 8192 /dev/urandom >"$work/plain/one-chunk"
 : >"$work/plain/empty"
 ok "copy a tree" cp -a "$work/plain/." "$mnt"
 ok "it is the same" diff -r "$work/plain" "$mnt"

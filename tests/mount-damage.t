@@ -116,7 +116,7 @@ harm() {
 	cp "${where[good-1]}" "${where[replaced]}"
 	ln -f "${where[good-2]}" "${where[linked]}"
 	printf x | dd of="${where[chunk]}" bs=1 conv=notrunc status=none \
-		seek=$((4096 + 65536 * 3 + 1000))
+		seek=$((4096 + 8248 * 24 + 1000))
 }
 
 ok "harm" remounted harm

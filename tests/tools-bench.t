@@ -108,7 +108,7 @@ def with_directory():
     same("  the directory", d["disk"]["directory"], "disk")
     ok("  some MiB of it", d["disk"]["bytes"] >= 1 << 20, d["disk"])
     same("  nothing is left in it", os.listdir("disk"), [])
-    same("  chunks as usual", d["chunk_size"], 65536)
+    same("  chunks as usual", d["chunk_size"], 8192)
     if os.path.isdir("/dev/shm"):
         d, _ = report("in memory", "/dev/shm")
         same("  that is seen", d["disk"]["cold"], False)

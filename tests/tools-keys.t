@@ -78,7 +78,7 @@ def info():
     text = works("info needs no key", "info", "empty").decode()
     ok("chunk size", re.search(r"chunk size +4096 ", text), text)
     data = json.loads(works("info --json", "info", "--json", "a"))
-    same("chunk size", data["chunk_size"], 65536)
+    same("chunk size", data["chunk_size"], 8192)
     same("one slot", [s["type"] for s in data["slots"]], ["keyfile"])
     ok("an id", re.fullmatch("[0-9a-f]{32}", data["id"]), data)
     ok("made just now", abs(data["created"] - time.time()) < 3600, data)

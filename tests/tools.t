@@ -14,7 +14,7 @@ sys.path.insert(0, "tests/lib")
 from tap import (CHAOSIMG, TOP, done, fails, ok, read, run, same, scratch,
                  works, write)
 
-CHUNK = 65536
+CHUNK = 8192
 KEY = ("--keyfile", "k")
 
 
@@ -309,7 +309,7 @@ def cipher_errors():
     child = subprocess.Popen([CHAOSIMG, "cipher", "-e", "-k", "5ec7e7ab" * 8,
                               "-i", "00" * 32],
                              stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
-    child.stdin.write(bytes(CHUNK * 2))  # more than a pipe holds: it is reading
+    child.stdin.write(bytes(1 << 17))  # more than a pipe holds: it is reading
     child.stdin.flush()
     ok("the key is gone from the command line",
        b"cipher" in read(f"/proc/{child.pid}/cmdline") and

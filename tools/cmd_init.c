@@ -56,7 +56,7 @@ static int run(const struct tool_command *cmd, int argc, char **argv)
 static const struct tool_option options[] = {
 	CREDENTIAL_OPTIONS,
 	{ OPT_CHUNK_SIZE, 0, "chunk-size", "N",
-	  "bytes in a chunk: 4096 to 1048576, default 65536" },
+	  "bytes in a chunk: 4096 to 1048576, default 8192" },
 	COMMON_OPTIONS
 };
 

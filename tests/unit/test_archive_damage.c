@@ -117,8 +117,8 @@ static void altered_config_is_refused(void **state)
 	struct chaosimg_archive_info info;
 
 	(void)state;
-	arc_forge(arc_config_file(path), "\"chunk_size\": 65536",
-		  "\"chunk_size\": 32768");
+	arc_forge(arc_config_file(path), "\"chunk_size\": 8192",
+		  "\"chunk_size\": 4096");
 	assert_int_equal(chaosimg_archive_info(path, &info), 0);
 	assert_int_equal(arc_try_open(path, arc_key, 0), -EBADMSG);
 	assert_non_null(strstr(chaosimg_errmsg(), "altered"));

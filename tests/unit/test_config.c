@@ -320,10 +320,10 @@ static void forged_texts_are_refused(void **state)
 		{ "\"version\": 1,", "\"version\": 1, \"extra\": 1," },
 		{ "\"version\": 1", "\"version\":  1" },
 		{ "\"version\": 1", "\"version\": -1" },
-		{ "\"chunk_size\": 65536", "\"chunk_size\": 65537" },
-		{ "\"chunk_size\": 65536", "\"chunk_size\": 2048" },
-		{ "\"chunk_size\": 65536", "\"chunk_size\": 4294967296" },
-		{ "\"chunk_size\": 65536,\n", "" },
+		{ "\"chunk_size\": 8192", "\"chunk_size\": 8193" },
+		{ "\"chunk_size\": 8192", "\"chunk_size\": 2048" },
+		{ "\"chunk_size\": 8192", "\"chunk_size\": 4294967296" },
+		{ "\"chunk_size\": 8192,\n", "" },
 		{ "\"chunk_size\"", "\"chunk_sizes\"" },
 		{ "\"created\": ", "\"created\": 9999999999" },
 		{ "\"created\": ", "\"created\": -" },
@@ -387,7 +387,7 @@ static void alterations_without_the_key_are_found(void **state)
 		const char *from;
 		const char *to;
 	} forgery[] = {
-		{ "\"chunk_size\": 65536", "\"chunk_size\": 4096" },
+		{ "\"chunk_size\": 8192", "\"chunk_size\": 4096" },
 		{ "\"next_slot\": 7", "\"next_slot\": 6" },
 		{ "\"time\": 3", "\"time\": 1" },
 		{ "\"memory\": 65536", "\"memory\": 64" },
