@@ -27,8 +27,20 @@ static bool lists(const struct config *cfg, const uint8_t id[CHAOSIMG_ID_SIZE])
 	return false;
 }
 
+/* Their times tell their order, whatever the clock does. */
+static int set_time(struct config_change *c, struct keyset *ks)
+{
+	const struct keyset *last;
+	int ret = keyset_demand(c->a, c->cfg->keyset[c->cfg->keysets - 1],
+				&last);
+
+	if (!ret && ks->created <= last->created)
+		ks->created = last->created + 1;
+	return ret;
+}
+
 /* Its file is durable before a configuration names it. */
-static int append_keyset(struct config_change *c, const struct keyset *ks)
+static int append_keyset(struct config_change *c, struct keyset *ks)
 {
 	struct config *cfg = c->cfg;
 	int ret;
@@ -36,7 +48,9 @@ static int append_keyset(struct config_change *c, const struct keyset *ks)
 	if (cfg->keysets == CONFIG_KEYSETS_MAX)
 		return fail(ENOSPC, "%s: it has %d keysets already; drop old ones",
 			    c->path, CONFIG_KEYSETS_MAX);
-	ret = keyset_store(c->a, c->path, ks);
+	ret = set_time(c, ks);
+	if (!ret)
+		ret = keyset_store(c->a, c->path, ks);
 	if (!ret)
 		memcpy(cfg->keyset[cfg->keysets++], ks->id, sizeof(ks->id));
 	return ret;
@@ -60,7 +74,7 @@ static void discard_keyset(struct chaosimg_archive *a, const char *path,
 	free(cfg);
 }
 
-static int rekey(struct chaosimg_archive *a, const struct keyset *ks)
+static int rekey(struct chaosimg_archive *a, struct keyset *ks)
 {
 	char why[512];
 	struct config_change c;
