@@ -12,8 +12,8 @@ import sys
 sys.path.insert(0, "tests/lib")
 from tap import BUILD, CHAOSIMG, TOP, done, ok, run, same, scratch, skip, works
 
-COMMANDS = ["init", "keyfile", "key", "info", "scrub", "fsck", "encrypt",
-            "decrypt", "cipher", "bench"]
+COMMANDS = ["init", "keyfile", "key", "info", "scrub", "fsck", "rekey",
+            "encrypt", "decrypt", "cipher", "bench"]
 COMPLETION = os.path.join(TOP, "tools/completion/chaosimg.bash")
 COMMON = {"--help", "--version"}
 
@@ -81,7 +81,8 @@ def completion():
     same("commands", complete("k"), ["key", "keyfile"])
     same("all commands", [w for w in complete("") if w[0] != "-"],
          sorted(COMMANDS))
-    same("actions", complete("key", ""), ["add", "list", "remove"])
+    same("actions", complete("key", ""),
+         ["add", "escrow", "list", "remove", "restore"])
     os.mkdir("dir with space")
     with open("file", "w", encoding="ascii"):
         pass

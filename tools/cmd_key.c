@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* chaosimg key: adds, removes and lists an archive's key slots. */
+/* chaosimg key: an archive's key slots, and its key on paper. */
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -7,12 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tool.h"
+#include "escrow.h"
 
 struct request {
 	const struct tool_command *cmd;
 	const char *archive;
 	const char *slot;
+	const char *output;
+	const char *escrow;
+	bool force;
 	struct credential_args current;
 	struct credential_args added;
 };
@@ -107,20 +110,100 @@ static int list(const struct request *r)
 	return DONE;
 }
 
-static int dispatch(struct request *r, const char *action)
+static int escrow(const struct request *r)
+{
+	struct chaosimg_archive *a;
+	int status;
+
+	if (r->slot)
+		return misused(r->cmd, "a slot is for remove, not for escrow");
+	status = open_archive(r, &a);
+	if (status)
+		return status;
+	status = escrow_write(a, r->archive, r->output);
+	chaosimg_archive_close(a);
+	return status;
+}
+
+static int rebuild(const struct request *r, const struct escrow_text *text)
+{
+	struct chaosimg_credential *cred;
+	struct chaosimg_restored done;
+	int status, err;
+
+	/* Before a passphrase is asked for. */
+	err = chaosimg_escrow_check(text->text, text->size);
+	if (err)
+		return failed_library(r->escrow, err);
+	status = credential_get(r->cmd, &r->added, r->archive, true, &cred);
+	if (status)
+		return status;
+	err = chaosimg_escrow_restore(r->archive, text->text, text->size, cred,
+				      r->force, &done);
+	chaosimg_credential_free(cred);
+	if (err == -EEXIST)
+		return failed("%s: its configuration is whole (--force replaces it)",
+			      r->archive);
+	if (err)
+		return failed_library(r->archive, err);
+	printf("configuration rebuilt: slot 0, %" PRIu32 " keysets\n",
+	       done.keysets);
+	if (done.damaged)
+		message("%s: warning: %" PRIu32 " keysets are damaged or another archive's; files under them cannot be read",
+			r->archive, done.damaged);
+	return DONE;
+}
+
+static int restore(const struct request *r)
+{
+	struct escrow_text *text;
+	int status;
+
+	if (r->slot || r->current.keyfile || r->current.passfile)
+		return misused(r->cmd, "restore needs no key and no slot, but --escrow");
+	if (!r->escrow)
+		return misused(r->cmd, "restore needs --escrow FILE");
+	status = escrow_read(r->escrow, &text);
+	if (!status)
+		status = rebuild(r, text);
+	escrow_wipe(text);
+	return status;
+}
+
+/* Options that only one action takes. */
+static int check_options(const struct request *r, const char *action)
 {
 	bool fresh = r->added.keyfile || r->added.passfile;
 
-	if (fresh && strcmp(action, "add"))
-		return misused(r->cmd, "a new key is for add, not for %s",
+	if (fresh && strcmp(action, "add") && strcmp(action, "restore"))
+		return misused(r->cmd, "a new key is for add and restore, not for %s",
 			       action);
+	if (r->output && strcmp(action, "escrow"))
+		return misused(r->cmd, "an output is for escrow, not for %s",
+			       action);
+	if ((r->escrow || r->force) && strcmp(action, "restore"))
+		return misused(r->cmd, "--escrow and --force are for restore, not for %s",
+			       action);
+	return DONE;
+}
+
+static int dispatch(struct request *r, const char *action)
+{
+	int status = check_options(r, action);
+
+	if (status)
+		return status;
 	if (!strcmp(action, "add"))
 		return add(r);
 	if (!strcmp(action, "remove"))
 		return remove_slot(r);
 	if (!strcmp(action, "list"))
 		return list(r);
-	return misused(r->cmd, "neither add, remove nor list: %s", action);
+	if (!strcmp(action, "escrow"))
+		return escrow(r);
+	if (!strcmp(action, "restore"))
+		return restore(r);
+	return misused(r->cmd, "no such action: %s", action);
 }
 
 static int run(const struct tool_command *cmd, int argc, char **argv)
@@ -137,6 +220,12 @@ static int run(const struct tool_command *cmd, int argc, char **argv)
 			set_once(cmd, "--new-keyfile", &r.added.keyfile);
 		else if (id == OPT_NEW_PASSFILE)
 			set_once(cmd, "--new-passfile", &r.added.passfile);
+		else if (id == OPT_OUTPUT)
+			set_once(cmd, "--output", &r.output);
+		else if (id == OPT_ESCROW)
+			set_once(cmd, "--escrow", &r.escrow);
+		else if (id == OPT_FORCE)
+			r.force = true;
 		else
 			set_once(cmd, "--slot", &r.slot);
 	}
@@ -145,7 +234,7 @@ static int run(const struct tool_command *cmd, int argc, char **argv)
 	if (left == 3 && !r.slot && !strcmp(argv[optind], "remove"))
 		r.slot = argv[optind + --left];
 	if (left != 2)
-		return misused(cmd, "add, remove or list and one ARCHIVE are needed");
+		return misused(cmd, "an action and one ARCHIVE are needed");
 	r.archive = argv[optind + 1];
 	return dispatch(&r, argv[optind]);
 }
@@ -153,22 +242,32 @@ static int run(const struct tool_command *cmd, int argc, char **argv)
 static const struct tool_option options[] = {
 	CREDENTIAL_OPTIONS,
 	{ OPT_NEW_KEYFILE, 0, "new-keyfile", "FILE",
-	  "add: the key file to be added" },
+	  "add, restore: the key file to be added" },
 	{ OPT_NEW_PASSFILE, 0, "new-passfile", "FILE",
-	  "add: the passphrase to be added is on its first line" },
+	  "add, restore: the passphrase to be added is on its first line" },
 	{ OPT_SLOT, 0, "slot", "N", "remove: the slot's number, as list shows it" },
+	{ OPT_OUTPUT, 0, "output", "FILE",
+	  "escrow: write it to this new file, for you alone" },
+	{ OPT_ESCROW, 0, "escrow", "FILE",
+	  "restore: the typed escrow; - for standard input" },
+	{ OPT_FORCE, 'f', "force", NULL,
+	  "restore: replace a configuration that is whole" },
 	COMMON_OPTIONS
 };
 
 const struct tool_command cmd_key = {
 	.name = "key",
-	.summary = "add, remove or list an archive's keys",
+	.summary = "look after an archive's keys",
 	.usage = "key add [OPTION]... ARCHIVE\n"
 		 "key remove [OPTION]... --slot N ARCHIVE\n"
-		 "key list ARCHIVE",
+		 "key list ARCHIVE\n"
+		 "key escrow [OPTION]... [--output FILE] ARCHIVE\n"
+		 "key restore --escrow FILE [OPTION]... ARCHIVE",
 	.about = "Each key slot of an archive holds one key file or passphrase that opens it.\n"
 		 "Adding and removing slots touches no image and works while ARCHIVE is mounted.\n"
-		 "The last slot cannot be removed. Passphrases that no option gives are asked for.",
+		 "The last slot cannot be removed. Passphrases that no option gives are asked for.\n"
+		 "An escrow is the archive's key on paper: a text that can be typed in again, to\n"
+		 "rebuild a configuration that is lost, with one new slot.",
 	.options = options,
 	.run = run,
 };

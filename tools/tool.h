@@ -40,6 +40,10 @@ enum {
 	OPT_IV,
 	OPT_IMPL,
 	OPT_LIST,
+	OPT_REENCRYPT,
+	OPT_DROP_OLD,
+	OPT_OUTPUT,
+	OPT_ESCROW,
 	OPT_RATE,
 	OPT_STATE,
 	OPT_THREADS,
@@ -92,7 +96,7 @@ struct tool_command {
 };
 
 extern const struct tool_command cmd_init, cmd_keyfile, cmd_key, cmd_info,
-	cmd_scrub, cmd_fsck, cmd_encrypt, cmd_decrypt, cmd_cipher, cmd_bench;
+	cmd_scrub, cmd_fsck, cmd_rekey, cmd_encrypt, cmd_decrypt, cmd_cipher, cmd_bench;
 
 /**
  * next_option() - getopt_long() over a command's table

@@ -8,10 +8,12 @@ _chaosimg_options() { # COMMAND: its options
 	case $1 in
 	init)	echo "$credential --chunk-size $common" ;;
 	keyfile) echo "$common" ;;
-	key)	echo "$credential --new-keyfile --new-passfile --slot $common" ;;
+	key)	echo "$credential --new-keyfile --new-passfile --slot --output \
+		--escrow --force $common" ;;
 	info)	echo "$credential --json $common" ;;
 	fsck)	echo "$credential --dry-run --names --threads --json $common" ;;
 	scrub)	echo "--rate --state --threads --json $common" ;;
+	rekey)	echo "$credential --reencrypt --rate --drop-old $common" ;;
 	encrypt | decrypt) echo "$credential --force $common" ;;
 	cipher)	echo "--encrypt --decrypt --key --iv --impl --list $common" ;;
 	bench)	echo "--seconds --json $common" ;;
@@ -46,7 +48,8 @@ _chaosimg_slots() {
 # Completes the argument of the option PREV; fails if it takes none
 _chaosimg_argument() { # COMMAND PREV
 	case $2 in
-	--keyfile | --passfile | --new-keyfile | --new-passfile | --state)
+	--keyfile | --passfile | --new-keyfile | --new-passfile | --state | \
+	--output | --escrow)
 		_chaosimg_files ;;
 	--chunk-size)
 		_chaosimg_words 4096 8192 16384 32768 65536 131072 262144 \
@@ -72,8 +75,8 @@ _chaosimg() {
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		_chaosimg_words init keyfile key info scrub fsck encrypt \
-			decrypt cipher bench --help --version
+		_chaosimg_words init keyfile key info scrub fsck rekey \
+			encrypt decrypt cipher bench --help --version
 		return
 	fi
 	# COMP_WORDBREAKS makes "--option=value" three words.
@@ -88,11 +91,11 @@ _chaosimg() {
 	case $command:$cur in
 	*:-*)	_chaosimg_words "$(_chaosimg_options "$command")" ;;
 	key:*)	if [ "$COMP_CWORD" = 2 ]; then
-			_chaosimg_words add remove list
+			_chaosimg_words add remove list escrow restore
 		else
 			_chaosimg_files -d
 		fi ;;
-	init:* | scrub:* | fsck:* | bench:*) _chaosimg_files -d ;;
+	init:* | scrub:* | fsck:* | bench:* | rekey:*) _chaosimg_files -d ;;
 	*)	_chaosimg_files ;;
 	esac
 }
