@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What ends a run, and starting programs so that nothing of them is left."""
+"""What ends a run, and starting programs so that nothing of them is left, and
+none of them fails for want of file descriptors.
+"""
 
 import os
+import resource
 import signal
 import subprocess
 
@@ -53,3 +56,16 @@ def on_signals():
 def ignore_signals():
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+
+
+def allow_many_files():
+    """Raise the limit of descriptors as far as it goes; returns it."""
+    with open("/proc/sys/fs/nr_open", encoding="ascii") as f:
+        most = int(f.read())
+    for limit in (most, resource.getrlimit(resource.RLIMIT_NOFILE)[1]):
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+            break
+        except (OSError, ValueError):
+            pass        # not allowed to go beyond the hard limit
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]

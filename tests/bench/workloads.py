@@ -11,7 +11,7 @@ and fsync where the name says so.
 import json
 import os
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from contenders import BUILD
 from failure import Failure, call
@@ -31,6 +31,11 @@ class Sizes:
     synced: int     # images with fsync
     small: int      # small files
     frames: int     # frames of half a MiB in the multi-frame file
+
+    def at_most(self, files):
+        return replace(self, images=min(self.images, files),
+                       synced=min(self.synced, files),
+                       small=min(self.small, files))
 
     def text(self):
         return ("a large file of %d MiB, %d random accesses, %d images of "
