@@ -95,6 +95,9 @@ struct range {
  * @headers_synced: how many of them a sync has covered [lock]
  * @filled: a record was written where @snap has a hole [lock]
  * @head: chunk 0 as it was last written, kept for the DICOM parser, or NULL
+ * @fresh: bytes of records that the kernel was not yet asked to write [lock]
+ * @fresh_at: where the first of them begins [lock]
+ * @fresh_end: where the last of them ends [lock]
  * @stored: size of the stored file [lock]
  * @snap: the last snapshot written to a header slot [rw, header]
  * @slot: the slot that holds it
@@ -132,6 +135,7 @@ struct chaosimg_file {
 	uint64_t headers, headers_synced;
 	bool filled;
 	uint8_t *head;
+	uint64_t fresh, fresh_at, fresh_end;
 	uint64_t stored;
 
 	struct header snap;

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Single chunks of an open file: read, changed in memory, written. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "error.h"
 #include "file.h"
+
+/* So much of a stream is left to the kernel. */
+enum { WRITEBACK_BYTES = 32 << 20 };
 
 /* What is known of a chunk: in memory, a hole, on the disk, or not there. */
 struct chunk_state {
@@ -272,6 +276,30 @@ static void account(struct chaosimg_file *f, uint64_t k, uint64_t end,
 }
 
 /*
+ * Long before the kernel would by itself, have it begin to write what a long
+ * stream has left behind, so that less is left to do when it is synced.
+ */
+static void start_writeback(struct chaosimg_file *f, uint64_t at, uint64_t end)
+{
+	pthread_mutex_lock(&f->lock);
+	if (!f->fresh || at < f->fresh_at)
+		f->fresh_at = at;
+	if (!f->fresh || end > f->fresh_end)
+		f->fresh_end = end;
+	f->fresh += end - at;
+	at = f->fresh_at;
+	end = f->fresh_end;
+	if (f->fresh < WRITEBACK_BYTES)
+		end = at;
+	else
+		f->fresh = 0;
+	pthread_mutex_unlock(&f->lock);
+	if (end > at)
+		sync_file_range(f->fd, (off_t)(f->base + at), (off_t)(end - at),
+				SYNC_FILE_RANGE_WRITE);
+}
+
+/*
  * Write the records of chunks that follow each other, in their places. A dirty
  * chunk's old record is gone even if that fails.
  */
@@ -300,8 +328,10 @@ static int records_write(struct chaosimg_file *f, uint64_t k, size_t count,
 		return err;
 	err = write_full(f->fd, rec, size, f->base + at);
 	account(f, k, at + size, old, new, !err);
-	if (!err)
+	if (!err) {
+		start_writeback(f, at, at + size);
 		return 0;
+	}
 	if (d)
 		d->stored_len = 0;
 	return fail(-err, "chunk %llu: %s", (unsigned long long)k,
