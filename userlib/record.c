@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Records: how one chunk of plaintext is stored. */
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 
 #include <openssl/crypto.h>
@@ -95,9 +96,31 @@ static void start(uint8_t *rec, int kind, const uint8_t nonce[GCM_NONCE_SIZE])
 	memcpy(rec + PREFIX_NONCE, nonce, GCM_NONCE_SIZE);
 }
 
+/* Some builds of libxxhash have this too: with the vectors of the CPU at hand. */
+XXH64_hash_t XXH3_64bits_dispatch(const void *data, size_t len)
+	__attribute__((weak));
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static XXH64_hash_t (*xxh3)(const void *data, size_t len);
+
+static void choose_xxh3(void)
+{
+	xxh3 = XXH3_64bits;
+	if (XXH3_64bits_dispatch)
+		xxh3 = XXH3_64bits_dispatch;
+	/* What it remembers of the CPU is written here, in one thread. */
+	xxh3("", 1);
+}
+
+static uint64_t checksum(const uint8_t *rec, size_t len)
+{
+	pthread_once(&once, choose_xxh3);
+	return xxh3(rec, len);
+}
+
 static void put_checksum(uint8_t *rec, size_t covered)
 {
-	put_le64(rec + covered, XXH3_64bits(rec, covered));
+	put_le64(rec + covered, checksum(rec, covered));
 }
 
 static int seal(const struct file_keys *k,
@@ -187,7 +210,7 @@ static const char *diagnose(bool checksum_good)
 
 static bool checksum_good(const uint8_t *rec, size_t covered)
 {
-	return XXH3_64bits(rec, covered) == get_le64(rec + covered);
+	return checksum(rec, covered) == get_le64(rec + covered);
 }
 
 /*
