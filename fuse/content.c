@@ -212,15 +212,17 @@ static void unpin_mtime(struct inode *in)
 	pthread_mutex_unlock(&in->lock);
 }
 
-/* What closing writes and changes is done with a descriptor of our own. */
+/*
+ * Closing may write what is left, and so change the mtime: that is set again by
+ * a descriptor of our own.
+ */
 static int close_file(struct inode *in)
 {
-	int fd = dup(chaosimg_file_fd(in->file)), err;
 	const struct timespec tv[2] = { { .tv_nsec = UTIME_OMIT }, in->mtime };
+	int fd = dup(chaosimg_file_fd(in->file));
+	int err = chaosimg_file_close(in->file);
 	struct stat st;
 
-	err = chaosimg_file_close(in->file);
-	in->file = NULL;
 	if (fd < 0)
 		return err;
 	if (in->mtime_known)
@@ -229,6 +231,16 @@ static int close_file(struct inode *in)
 		in->stored = st.st_size;
 	close(fd);
 	return err;
+}
+
+/* Most have been flushed by now, or were only read. */
+static int close_clean(struct inode *in)
+{
+	struct stat st;
+
+	if (!fstat(chaosimg_file_fd(in->file), &st))
+		in->stored = st.st_size;
+	return chaosimg_file_close(in->file);
 }
 
 int content_close(struct inode *in)
@@ -243,7 +255,8 @@ int content_close(struct inode *in)
 	in->size = chaosimg_file_length(in->file);
 	in->unsynced_until = chaosimg_file_durable(in->file) ?
 			     0 : seconds() + WRITEBACK_SECONDS;
-	err = close_file(in);
+	err = chaosimg_file_clean(in->file) ? close_clean(in) : close_file(in);
+	in->file = NULL;
 	if (err)
 		log_damage(err, in, NULL);
 	in->mtime_known = false;
@@ -320,13 +333,20 @@ static int set_times_open(struct inode *in, const struct timespec tv[2])
 	return 0;
 }
 
-/* As a whole: a file that is just being closed sets its own mtime. */
+/*
+ * As a whole: a file that is just being closed sets its own mtime. With
+ * write-back the kernel sets that of each file that was just removed, which
+ * nobody will see.
+ */
 int content_set_times(struct inode *in, const struct timespec tv[2])
 {
-	int err;
+	int err = 0;
 
 	pthread_mutex_lock(&in->lock);
-	err = in->file ? set_times_open(in, tv) : set_times(in, tv);
+	if (in->file)
+		err = set_times_open(in, tv);
+	else if (!in->keep)
+		err = set_times(in, tv);
 	pthread_mutex_unlock(&in->lock);
 	return err;
 }

@@ -721,6 +721,12 @@ uint64_t chaosimg_file_length(const struct chaosimg_file *f);
 bool chaosimg_file_durable(const struct chaosimg_file *f);
 
 /**
+ * chaosimg_file_clean() - is there nothing left that closing would write?
+ * @f: the file; nobody else uses it meanwhile
+ */
+bool chaosimg_file_clean(const struct chaosimg_file *f);
+
+/**
  * chaosimg_file_fd() - the stored file, for fstat() and the like
  * @f: the file
  *

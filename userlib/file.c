@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Opening, settling and closing stored files. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <openssl/crypto.h>
@@ -116,6 +118,8 @@ int chaosimg_file_create(struct chaosimg_archive *a, int fd,
 
 /* --- opening --- */
 
+enum { FETCHED = 128 << 10 };
+
 /**
  * struct slots - the header's slots as read
  * @h: valid ones, the newest first
@@ -175,10 +179,27 @@ static int read_slot(struct chaosimg_file *f, uint8_t *raw, struct header *h,
 	return err ? err : header_sane(f, h);
 }
 
+/*
+ * Who opens a file will read it: if its header is not in memory, its beginning
+ * is fetched with it, which takes the disk no longer.
+ */
+static ssize_t read_header(const struct chaosimg_file *f,
+			   uint8_t raw[HEADER_SIZE])
+{
+	struct iovec v = { raw, HEADER_SIZE };
+
+	if (preadv2(f->fd, &v, 1, (off_t)f->base, RWF_NOWAIT) == HEADER_SIZE)
+		return HEADER_SIZE;
+	posix_fadvise(f->fd, (off_t)f->base,
+		      f->stored < FETCHED ? (off_t)f->stored : FETCHED,
+		      POSIX_FADV_WILLNEED);
+	return read_full(f->fd, raw, HEADER_SIZE, f->base);
+}
+
 static int read_slots(struct chaosimg_file *f, struct slots *s)
 {
 	uint8_t raw[HEADER_SIZE] = { 0 }, file_id[CHAOSIMG_ID_SIZE];
-	ssize_t n = read_full(f->fd, raw, sizeof(raw), f->base);
+	ssize_t n = read_header(f, raw);
 	int err, first_err = 0;
 
 	if (n < 0)
@@ -434,6 +455,12 @@ uint64_t chaosimg_file_length(const struct chaosimg_file *f)
 bool chaosimg_file_durable(const struct chaosimg_file *f)
 {
 	return f->durable;
+}
+
+bool chaosimg_file_clean(const struct chaosimg_file *f)
+{
+	return !f->writable || (!f->changed && !f->unfinished && !f->unsure &&
+				f->snap.sealed);
 }
 
 int chaosimg_file_fd(const struct chaosimg_file *f)
