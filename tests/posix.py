@@ -204,6 +204,30 @@ def test_rmdir():
     fails(errno.EISDIR, os.unlink, "d")
 
 
+def test_removed_and_not_open():
+    """Known, though nobody has it open: by O_PATH, which opens nothing."""
+    write("f", b"x")
+    write("over", b"y")
+    os.mkdir("d")
+    held = [os.open(n, os.O_PATH) for n in ("f", "over", "d")]
+    inodes = [os.fstat(fd).st_ino for fd in held]
+    os.unlink("f")
+    write("new", b"new")
+    os.rename("new", "over")
+    os.rmdir("d")
+    for n in range(300):
+        write("g%d" % n, b"other")
+        os.chmod("g%d" % n, 0o600)
+    for fd, ino in zip(held, inodes):
+        st = os.fstat(fd)
+        assert st.st_ino == ino
+        assert st.st_nlink == 0 or stat.S_ISDIR(st.st_mode), st
+    assert os.fstat(held[0]).st_size == 1
+    for fd in held:
+        os.close(fd)
+    assert read("over") == b"new"
+
+
 def test_removed_directory_in_use():
     os.mkdir("d")
     fd = os.open("d", os.O_RDONLY | os.O_DIRECTORY)
