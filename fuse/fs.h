@@ -523,7 +523,7 @@ int dir_empty(struct inode *dir);
  */
 int dir_discard(struct inode *parent, const char *stored, struct inode *dir);
 
-/** dir_made() - remember that a new directory's own entry is not durable yet */
+/** dir_made() - remember that a directory's entries are not durable yet */
 void dir_made(struct inode *dir);
 
 /** dirs_sync_two() - fsync(2) of one or two directories; NULL is allowed */

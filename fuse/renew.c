@@ -124,10 +124,15 @@ static int replace(struct inode *dir, struct renewing *r)
 		err = -EAGAIN;
 	else
 		err = chaosimg_renewal_replace(r->copy, r->sn.name);
-	if (!err)
+	if (!err) {
 		inode_retire(r->in);
+		/* Who syncs the new file must find it by its name afterwards. */
+		dir_made(dir);
+	}
 	pthread_mutex_unlock(&r->in->lock);
 	pthread_rwlock_unlock(&dir->entries);
+	if (!err)
+		dirs_sync();
 	return err;
 }
 
