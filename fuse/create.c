@@ -128,15 +128,26 @@ static int prepare_new(const struct making *m, int fd)
 	return err;
 }
 
-static int publish_file(const struct making *m, const struct chaosimg_file *f)
+/* By the descriptor itself: that takes the right that handles take. */
+static int link_file(const struct making *m, int fd)
 {
 	char path[32];
 
-	if (m->tmp[0])
-		return rename_noreplace(m->dir->fd, m->tmp, m->sn.name);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", chaosimg_file_fd(f));
+	if (handles_work() &&
+	    !linkat(fd, "", m->dir->fd, m->sn.name, AT_EMPTY_PATH))
+		return 0;
+	if (handles_work() && errno != ENOENT)
+		return -errno;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	return linkat(AT_FDCWD, path, m->dir->fd, m->sn.name,
 		      AT_SYMLINK_FOLLOW) ? -errno : 0;
+}
+
+static int publish_file(const struct making *m, const struct chaosimg_file *f)
+{
+	if (m->tmp[0])
+		return rename_noreplace(m->dir->fd, m->tmp, m->sn.name);
+	return link_file(m, chaosimg_file_fd(f));
 }
 
 /* The inode of a new file, with one reference and one handle. */
