@@ -23,8 +23,8 @@ from mounted import (ARCHIVE, KEY, MNT, Mount, make, obstacle,  # noqa: E402
 CHUNK = 4096
 RECORD = CHUNK + 56
 HEADER = 4096
-FLIPS = 60
-KILLS = 15
+FLIPS = int(os.environ.get("FLIPS", 50))
+KILLS = int(os.environ.get("KILLS", 12))
 SEED = int(os.environ.get("SEED", random.randrange(1 << 32)))
 RANDOM = random.Random(SEED)
 LONG = "n" * 255
@@ -228,6 +228,17 @@ def records(at):
     flip(real, HEADER + k * RECORD + 77)
     repairable("a byte behind a short record", at["sparse"],
                "where there should be none")
+
+
+def long_ago(at):
+    """What was harmed long ago need not be looked at twice."""
+    with harmed(at["second"]) as path:
+        flip(path, HEADER + 2 * RECORD + 9)
+        with aside(at["link"]) as link:
+            os.symlink("A" * 80, link)
+            time.sleep(12)
+            beyond_repair("a chunk", at["second"], "chunk 2", 2)
+            beyond_repair("and a link", at["link"], "link is damaged", 2)
 
 
 def replay(at):
@@ -526,7 +537,7 @@ def while_mounted():
               "--dry-run checks it all the same", "fsck", "--keyfile", KEY,
               ARCHIVE)
         writer = threading.Thread(
-            target=lambda: rounds.append(write_for(12)))
+            target=lambda: rounds.append(write_for(8)))
         writer.start()
         while writer.is_alive():
             result = run("fsck", "--json", "--dry-run", "--keyfile", KEY,
@@ -615,6 +626,7 @@ def main():
     same("is not changed", digest(), stamp)
     slots(at)
     records(at)
+    long_ago(at)
     swaps(at)
     names(at)
     leftovers(at)

@@ -262,7 +262,8 @@ void findings_free(struct findings *f)
 
 /* --- signals, options ------------------------------------------------------ */
 
-static volatile sig_atomic_t signal_seen;
+/* Asked by every thread, and no lock may be taken in a handler. */
+static _Atomic int signal_seen;
 
 static void on_signal(int number)
 {

@@ -20,6 +20,8 @@ enum {
 	CHECK_THREADS_DEFAULT = 4,
 	/* Entries begun or waiting; each holds on to its directory. */
 	CHECK_TASKS_MAX = 256,
+	/* Directories in each other: each takes a descriptor, and some stack. */
+	CHECK_DEPTH_MAX = 2000,
 };
 
 /**
@@ -28,6 +30,7 @@ enum {
  * @fd: the directory
  * @path: its stored path, from the archive on
  * @up: the one above, or NULL
+ * @depth: how many are above
  * @plain: its plain path, or NULL [fsck]
  * @id: its id [fsck]
  * @id_known: @id is set [fsck]
@@ -38,6 +41,7 @@ struct check_dir {
 	int fd;
 	char *path;
 	struct check_dir *up;
+	unsigned int depth;
 	char *plain;
 	uint8_t id[CHAOSIMG_ID_SIZE];
 	bool id_known;
@@ -191,7 +195,8 @@ char *check_path(const struct check_dir *dir, const char *name);
  * @fd: where @name is looked up
  * @name: the directory
  * @out: receives it; check_dir_put() it
- * Return: 0; -ENOMEM; the system's error.
+ * Return: 0; -ENOMEM; -ENAMETOOLONG if there are too many above; the system's
+ * error.
  */
 int check_dir_open(struct check_dir *up, int fd, const char *name,
 		   struct check_dir **out);
@@ -231,10 +236,16 @@ const char *check_cause(const char *where);
 /** check_is_temporary() - is it a temporary entry's name? */
 bool check_is_temporary(const char *name);
 
-/** check_count() - add up the sizes of all stored files below @fd */
-int check_count(struct check *c, int fd, uint64_t *bytes);
+/** check_count() - add up the sizes of all stored files below @fd, to do */
+int check_count(struct check *c, int fd);
 
 /** check_same() - do two looks at a file say that nothing was written? */
 bool check_same(const struct stat *a, const struct stat *b);
+
+/** check_quiet() - was it changed so long ago that nobody can be at it? */
+bool check_quiet(const struct stat *st);
+
+/** check_entry_quiet() - likewise an entry, and the directory it is in */
+bool check_entry_quiet(int dirfd, const char *name);
 
 #endif

@@ -6,10 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "check.h"
 #include "error.h"
+
+enum { QUIET_SECONDS = 10 };
 
 char *check_path(const struct check_dir *dir, const char *name)
 {
@@ -23,8 +26,11 @@ char *check_path(const struct check_dir *dir, const char *name)
 int check_dir_open(struct check_dir *up, int fd, const char *name,
 		   struct check_dir **out)
 {
-	struct check_dir *dir = calloc(1, sizeof(*dir));
+	struct check_dir *dir;
 
+	if (up && up->depth >= CHECK_DEPTH_MAX)
+		return fail(ENAMETOOLONG, "nested too deeply to be checked");
+	dir = calloc(1, sizeof(*dir));
 	if (dir)
 		dir->path = up ? check_path(up, name) : strdup(name);
 	if (!dir || !dir->path) {
@@ -42,6 +48,7 @@ int check_dir_open(struct check_dir *up, int fd, const char *name,
 	}
 	dir->refs = 1;
 	dir->up = up ? check_dir_get(up) : NULL;
+	dir->depth = up ? up->depth + 1 : 0;
 	*out = dir;
 	return 0;
 }
@@ -165,46 +172,49 @@ bool check_is_temporary(const char *name)
 			sizeof(CHAOSIMG_TMP_PREFIX) - 1);
 }
 
-static int count_entry(struct check *c, DIR *dp, const char *name,
-		       uint64_t *bytes)
+static int count_dir(struct check *c, int dirfd, const char *name,
+		     unsigned int depth);
+
+static int count_entry(struct check *c, int dirfd, const char *name,
+		       unsigned int depth)
 {
 	struct stat st;
-	int fd, err;
 
-	if (!strcmp(name, ".") || !strcmp(name, "..") ||
-	    fstatat(dirfd(dp), name, &st, AT_SYMLINK_NOFOLLOW))
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW))
 		return 0;
 	if (S_ISREG(st.st_mode))
-		*bytes += (uint64_t)st.st_size;
-	if (!S_ISDIR(st.st_mode))
-		return 0;
-	fd = openat(dirfd(dp), name,
-		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	err = check_count(c, fd, bytes);
-	close(fd);
-	return err;
+		c->bytes_total += (uint64_t)st.st_size;
+	return S_ISDIR(st.st_mode) ? count_dir(c, dirfd, name, depth + 1) : 0;
 }
 
 /* What cannot be read is not counted: checking it will say why. */
-int check_count(struct check *c, int fd, uint64_t *bytes)
+static int count_dir(struct check *c, int dirfd, const char *name,
+		     unsigned int depth)
 {
-	int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dp = own < 0 ? NULL : fdopendir(own);
+	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
+			O_CLOEXEC);
+	DIR *dp = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *d;
 	int err = 0;
 
 	if (!dp) {
-		if (own >= 0)
-			close(own);
+		if (fd >= 0)
+			close(fd);
 		return 0;
 	}
-	while (!err && (d = readdir(dp)))
+	while (!err && depth < CHECK_DEPTH_MAX && (d = readdir(dp))) {
+		if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
+			continue;
 		err = check_stopped(c) ? -EINTR :
-		      count_entry(c, dp, d->d_name, bytes);
+		      count_entry(c, fd, d->d_name, depth);
+	}
 	closedir(dp);
 	return err;
+}
+
+int check_count(struct check *c, int fd)
+{
+	return count_dir(c, fd, ".", 0);
 }
 
 bool check_same(const struct stat *a, const struct stat *b)
@@ -215,4 +225,21 @@ bool check_same(const struct stat *a, const struct stat *b)
 	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
 	       a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
 	       a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+bool check_quiet(const struct stat *st)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return st->st_ctim.tv_sec < now.tv_sec - QUIET_SECONDS;
+}
+
+bool check_entry_quiet(int dirfd, const char *name)
+{
+	struct stat dir, st;
+
+	return !fstat(dirfd, &dir) && check_quiet(&dir) &&
+	       !fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) &&
+	       check_quiet(&st);
 }

@@ -19,6 +19,8 @@
 #define KEYSETS		"keysets"
 #define LEFT_OVER	"left over by a crash"
 
+enum { PAUSE_MS = 200 };
+
 /* What an archive's directory holds; lost+found is the file system's. */
 static const char *const expected[] = {
 	CONFIG_NAME, KEYSETS, "data", ARCHIVE_LOCK_NAME, "lost+found",
@@ -150,29 +152,62 @@ static bool ends_with(const char *name, const char *end)
 	return n >= m && !strcmp(name + n - m, end);
 }
 
-/* Nobody reads a "..new" that is there while nobody changes the keys. */
+/* Somebody who changes the keys is done with it soon, unless we lock him out. */
+static bool stays(struct check *c, int fd, const char *name)
+{
+	if (!fsck_repairs(c))
+		check_pause(c, PAUSE_MS);
+	return !faccessat(fd, name, F_OK, AT_SYMLINK_NOFOLLOW);
+}
+
 static void leftover(struct check *c, int fd, const char *name,
 		     const char *path)
 {
-	bool done = fsck_repairs(c) && !unlinkat(fd, name, 0);
+	enum chaosimg_remedy remedy = CHAOSIMG_REMEDY_WOULD;
 
-	tell_path(c, path, LEFT_OVER, done ? CHAOSIMG_REMEDY_DONE :
-		  CHAOSIMG_REMEDY_WOULD, "remove it");
+	if (!stays(c, fd, name))
+		return;
+	if (fsck_repairs(c))
+		remedy = unlinkat(fd, name, 0) ? CHAOSIMG_REMEDY_NONE :
+						 CHAOSIMG_REMEDY_DONE;
+	tell_path(c, path, LEFT_OVER, remedy, "remove it");
 }
 
-static bool is_listed(const struct config *cfg, const char *name)
+/* Return: 1, 0, or an error. */
+static int is_listed(const struct chaosimg_archive *a, const char *name)
 {
 	char own[2 * CHAOSIMG_ID_SIZE + sizeof(".json")];
+	struct config *cfg;
+	int found = config_load(a->fd, "archive", &cfg);
 
-	for (uint32_t i = 0; i < cfg->keysets; i++) {
+	if (found)
+		return found;
+	for (uint32_t i = 0; i < cfg->keysets && !found; i++) {
 		keyset_name(cfg->keyset[i], own);
-		if (!strcmp(own, name))
-			return true;
+		found = !strcmp(own, name);
 	}
-	return false;
+	free(cfg);
+	return found;
 }
 
-static int check_keysets(struct check *c, const struct config *cfg)
+/* A keyset is there before it is listed, and after. */
+static int check_keyset(struct check *c, int fd, const char *name,
+			const char *path)
+{
+	const struct chaosimg_archive *a = fsck_of(c)->a;
+	int ret = is_listed(a, name);
+
+	if (!ret && stays(c, fd, name))
+		ret = is_listed(a, name);
+	else if (!ret)
+		ret = 1;
+	if (!ret)
+		tell_path(c, path, "not in the configuration's list",
+			  CHAOSIMG_REMEDY_NONE, NULL);
+	return ret < 0 ? ret : 0;
+}
+
+static int check_keysets(struct check *c)
 {
 	char path[sizeof(KEYSETS) + 1 + CHAOSIMG_NAME_MAX];
 	int fd = openat(fsck_of(c)->a->fd, KEYSETS,
@@ -189,9 +224,8 @@ static int check_keysets(struct check *c, const struct config *cfg)
 		snprintf(path, sizeof(path), KEYSETS "/%s", name);
 		if (ends_with(name, ".json.new"))
 			leftover(c, fd, name, path);
-		else if (!is_listed(cfg, name))
-			tell_path(c, path, "not in the configuration's list",
-				  CHAOSIMG_REMEDY_NONE, NULL);
+		else
+			err = check_keyset(c, fd, name, path);
 	}
 	check_list_free(&l);
 	close(fd);
@@ -224,20 +258,16 @@ static int check_top(struct check *c)
 int fsck_keys(struct check *c)
 {
 	struct chaosimg_archive *a = fsck_of(c)->a;
-	struct config *cfg = NULL;
-	int lock = -1, err = 0;
+	int lock = -1, err;
 
 	if (fsck_repairs(c)) {
 		lock = archive_lock_config(a->fd, "archive");
 		if (lock < 0)
 			return lock;
 	}
-	err = config_load(a->fd, "archive", &cfg);
-	if (!err)
-		err = check_keysets(c, cfg);
+	err = check_keysets(c);
 	if (!err)
 		err = check_top(c);
-	free(cfg);
 	if (lock >= 0)
 		close(lock);
 	return err;
@@ -273,7 +303,7 @@ static int run_all(struct check *c)
 		return fail_errno("sync");
 	err = fsck_keys(c);
 	if (!err && c->p->progress)
-		err = check_count(c, fsck_of(c)->a->data_fd, &c->bytes_total);
+		err = check_count(c, fsck_of(c)->a->data_fd);
 	return err ? err : fsck_tree(c);
 }
 

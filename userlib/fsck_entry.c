@@ -36,6 +36,8 @@ static int look_again(struct check *c, struct check_task *t,
 		err = look(archive_of(c), t);
 		if (!err || fsck_fatal(err))
 			return err;
+		if (check_entry_quiet(t->dir->fd, t->name))
+			break;
 	}
 	return fsck_tell(c, t, chaosimg_errmsg(), CHAOSIMG_REMEDY_NONE, NULL);
 }

@@ -176,7 +176,7 @@ static int load_id(struct check *c, struct check_dir *dir,
 		if (i)
 			check_pause(c, PAUSE_MS);
 		err = chaosimg_dir_load(fsck_of(c)->a, dir->fd, place, dir->id);
-		if (!err || fsck_fatal(err))
+		if (!err || fsck_fatal(err) || check_entry_quiet(dir->fd, "."))
 			break;
 	}
 	return err;
@@ -335,6 +335,8 @@ static int decrypt(struct check *c, struct check_dir *dir, const char *name,
 		if (!err || fsck_fatal(err))
 			break;
 		e->plain[0] = '\0';
+		if (check_entry_quiet(dir->fd, name))
+			break;
 	}
 	e->bound = !err;
 	e->foreign = err != 0;

@@ -383,7 +383,7 @@ static int scrub_tree(struct check *c, struct check_dir *root)
 	int err = look_again(c, root);
 
 	if (!err && c->p->progress)
-		err = check_count(c, root->fd, &c->bytes_total);
+		err = check_count(c, root->fd);
 	if (err)
 		return err;
 	/* "data" alone is where the walk begins. */

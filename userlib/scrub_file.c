@@ -548,8 +548,12 @@ static int replaced(const struct scan *s)
 static int look_again(struct scan *s)
 {
 	unsigned int pause = FIRST_PAUSE_MS;
+	struct stat now;
 	int err = 0;
 
+	if (check_quiet(&s->st) && !fstat(s->r.fd, &now) &&
+	    check_same(&now, &s->st) && !replaced(s))
+		return 0;
 	for (int i = 1; !err && s->bad_count && i < LOOKS; i++, pause *= 2) {
 		struct bad *old = s->bad;
 		size_t count = s->bad_count;

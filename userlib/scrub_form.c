@@ -156,7 +156,8 @@ int scrub_form(struct check *c, struct check_task *t)
 	char buf[64];
 
 	/* It may be on its way. */
-	for (int i = 1; err && i < LOOKS; i++) {
+	for (int i = 1; err && i < LOOKS &&
+	     !check_entry_quiet(t->dir->fd, t->name); i++) {
 		check_pause(c, PAUSE_MS);
 		if (!is_there(t))
 			return 0;
