@@ -15,7 +15,8 @@
 #include "fs.h"
 #include "session.h"
 
-#define READ_AHEAD_KIB	1024
+/* Two requests of the largest size: while one is answered, another is asked. */
+#define READ_AHEAD_KIB	2048
 
 static struct {
 	struct fuse_session *se;
