@@ -372,8 +372,11 @@ static void avx512_polyval(const struct chaosimg_cipher_key *key,
 	const __m512i f = all(flip);
 	__m128i a = load(acc);
 
-	for (; blocks >= STRIDE; blocks -= STRIDE, src += 16 * STRIDE)
+	for (; blocks >= STRIDE; blocks -= STRIDE, src += 16 * STRIDE) {
+		/* Or all powers are loaded before, and put on the stack. */
+		__asm__("" : "+r"(hp));
 		a = stride(hp, a, src, f);
+	}
 	if (blocks)
 		a = some_blocks(hp, a, src, blocks, f);
 	store(acc, a);

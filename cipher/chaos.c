@@ -24,8 +24,11 @@ CHAOSIMG_INLINE u64 logistic(u64 x)
 #if defined(__SIZEOF_INT128__) && !defined(CHAOSIMG_NO_INT128)
 	const unsigned __int128 product = (unsigned __int128)x * ~x;
 
-	/* A sum: of "or", compilers make a double shift, which is slow. */
-	return ((u64)(product >> 64) << 2) + ((u64)product >> 62);
+	u64 high = (u64)(product >> 64);
+
+	/* Apart, or compilers make a double shift of it, which is slow. */
+	__asm__("" : "+r"(high));
+	return (high << 2) + ((u64)product >> 62);
 #else
 	u64 y = ~x;
 	u64 xl = (u32)x, xh = x >> 32, yl = (u32)y, yh = y >> 32;
