@@ -28,7 +28,7 @@ static void init_once(void)
 	ready = hkdf && !pthread_key_create(&tls_key, context_free);
 }
 
-static EVP_KDF_CTX *new_context(void)
+static bool set_mode(EVP_KDF_CTX *ctx)
 {
 	int mode = EVP_KDF_HKDF_MODE_EXPAND_ONLY;
 	char digest[] = "SHA256";
@@ -38,10 +38,15 @@ static EVP_KDF_CTX *new_context(void)
 		OSSL_PARAM_int(OSSL_KDF_PARAM_MODE, &mode),
 		OSSL_PARAM_END
 	};
+
+	return EVP_KDF_CTX_set_params(ctx, params) == 1;
+}
+
+static EVP_KDF_CTX *new_context(void)
+{
 	EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(hkdf);
 
-	if (ctx && EVP_KDF_CTX_set_params(ctx, params) == 1 &&
-	    !pthread_setspecific(tls_key, ctx))
+	if (ctx && set_mode(ctx) && !pthread_setspecific(tls_key, ctx))
 		return ctx;
 	EVP_KDF_CTX_free(ctx);
 	return NULL;
@@ -85,6 +90,12 @@ int hkdf_expand(const uint8_t key[CHAOSIMG_KEY_SIZE], const void *info,
 
 	if (!ctx)
 		return fail(ENOMEM, "HKDF: no memory");
+	/* OpenSSL 3.0 takes the length of the info before for none's. */
+	if (!info_len) {
+		EVP_KDF_CTX_reset(ctx);
+		if (!set_mode(ctx))
+			return fail(ENOMEM, "HKDF: no memory");
+	}
 	if (derive(ctx, key, info, info_len, out, len))
 		return 0;
 	OPENSSL_cleanse(out, len);
