@@ -163,14 +163,9 @@ static int replace_dir(const struct end *from, const struct end *to)
 
 static int move(const struct end *from, const struct end *to)
 {
-	int err;
-
-	if (!to->in || !inode_is_dir(to->in))
-		return plain_rename(from, to);
-	pthread_rwlock_wrlock(&to->in->entries);
-	err = replace_dir(from, to);
-	pthread_rwlock_unlock(&to->in->entries);
-	return err;
+	if (to->in && inode_is_dir(to->in))
+		return replace_dir(from, to);
+	return plain_rename(from, to);
 }
 
 static int rename_over(const struct end *from, const struct end *to)
@@ -197,14 +192,22 @@ static int rename_over(const struct end *from, const struct end *to)
 	return err;
 }
 
-/* What is replaced may still be open: hold on to it. */
+/*
+ * What is replaced may still be open: hold on to it. A directory stays empty
+ * meanwhile; like its parent's, its lock comes before that of long names.
+ */
 static int rename_over_used(const struct end *from, const struct end *to)
 {
+	const bool dir = to->in && inode_is_dir(to->in);
 	int err = to->in ? inode_use(to->in) : 0;
 
 	if (err)
 		return err;
+	if (dir)
+		pthread_rwlock_wrlock(&to->in->entries);
 	err = rename_over(from, to);
+	if (dir)
+		pthread_rwlock_unlock(&to->in->entries);
 	if (to->in)
 		inode_done(to->in);
 	return err;
