@@ -50,7 +50,7 @@ names() {
 
 # hidden: no name of at least 8 bytes, and only portable characters
 hidden() {
-	! find "$archive/data" | grep -E 'a{20}|b{20}|F{20}|M.*ller|new$' &&
+	! find "$archive/data" -printf '%P\n' | grep -E 'a{20}|b{20}|F{20}|M.*ller|new$' &&
 		! find "$archive/data" -mindepth 1 -printf '%f\n' |
 		LC_ALL=C grep -E '[^0-9a-z._-]|^.{256}'
 }
