@@ -7,8 +7,9 @@
  * Searches the names, contents, link targets and extended attributes of all
  * that is below FOLDER for every run of 16 bytes, at any offset, of every file
  * below PLAIN.., and for every line of the file STRINGS. Runs of no more than
- * two different byte values are left out: zeros prove nothing. Exit status 0:
- * nothing was found; 1: it was; 2: the search failed.
+ * two different byte values, or with 11 zeros and more, are left out: they prove
+ * nothing, as a file header's numbers have such. Exit status 0: nothing was
+ * found; 1: it was; 2: the search failed.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -23,6 +24,7 @@
 #include <unistd.h>
 
 #define RUN 16
+#define ZEROS 11
 
 struct bytes {
 	uint8_t *p;
@@ -69,16 +71,15 @@ static void append_file(struct bytes *b, const char *path)
 
 static bool trivial(const uint8_t *p)
 {
-	int i, other = -1;
+	unsigned int values = 0, zeros = 0;
+	bool seen[256] = { false };
 
-	for (i = 1; i < RUN; i++) {
-		if (p[i] == p[0])
-			continue;
-		if (other >= 0 && p[i] != other)
-			return false;
-		other = p[i];
+	for (size_t i = 0; i < RUN; i++) {
+		values += !seen[p[i]];
+		zeros += !p[i];
+		seen[p[i]] = true;
 	}
-	return true;
+	return values <= 2 || zeros >= ZEROS;
 }
 
 static size_t slot_of(const uint8_t *p)
