@@ -123,9 +123,11 @@ ok "a spool on the mount" "$chaosimg" decrypt -f --keyfile "$key" "$work/c" \
 	"$work/back"
 for signal in INT TERM HUP; do
 	mkfifo "$work/slow"
-	# A background job of a shell ignores SIGINT, and what it starts too.
+	# A background job of a shell ignores SIGINT, one of nohup SIGHUP, and
+	# what they start does too.
 	python3 -c 'import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 os.execv(sys.argv[1], sys.argv[1:])' "$chaosimg" encrypt --keyfile "$key" \
 		"$work/slow" "$mnt/out/d" &
 	pid=$!
