@@ -43,7 +43,7 @@ ok "the same bytes in both" same_as_plain a
 # Some of the images name no patient.
 patients() {
 	find "$1" -type f -exec dcmdump -q +P PatientName {} + |
-		grep '^(0010,0010)' | sort
+		grep -a '^(0010,0010)' | sort
 }
 patients "$mnt/in" >"$work/patients"
 ok "dcmdump reads the images in the mount" [ -s "$work/patients" ]
