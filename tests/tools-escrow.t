@@ -135,7 +135,7 @@ def restored(text):
     same("the configuration is rebuilt", (result.returncode, result.stderr),
          (0, b""))
     ok("and it says what it did", re.fullmatch(
-        b"configuration rebuilt: slot 0, 2 keysets\n", result.stdout),
+        b"configuration rebuilt: slot 0, keysets: 2\n", result.stdout),
        result.stdout)
     same("only its owner can read it",
          stat.S_IMODE(os.stat("a/chaosimg.json").st_mode), 0o600)
@@ -196,8 +196,8 @@ def refused(text):
     write(name, keyset[:100])
     result = restore("--escrow", "e", "a")
     ok("a damaged keyset does not hinder the others",
-       result.returncode == 0 and b"1 keysets" in result.stdout and
-       b"warning: 1 keysets are damaged" in result.stderr, result.stdout,
+       result.returncode == 0 and b"keysets: 1\n" in result.stdout and
+       b"damaged or another archive's: 1; files" in result.stderr, result.stdout,
        result.stderr)
     write(name, keyset)
     write("a/chaosimg.json", config)

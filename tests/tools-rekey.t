@@ -96,7 +96,7 @@ sleep 1.1
 is "also for the mount that only reads" \
 	"$(python3 tests/rekey.py sums "$work/ro/tree")" "$(cat "$work/sums")"
 is "no temporary file is left" "$(leftovers)" 0
-is "nothing is left to be moved" "$(rekey --reencrypt)" "0 files moved, 0 bytes"
+is "nothing is left to be moved" "$(rekey --reencrypt)" "files moved: 0, bytes: 0"
 
 # --- under load --------------------------------------------------------------
 

@@ -146,10 +146,10 @@ static int rebuild(const struct request *r, const struct escrow_text *text)
 			      r->archive);
 	if (err)
 		return failed_library(r->archive, err);
-	printf("configuration rebuilt: slot 0, %" PRIu32 " keysets\n",
+	printf("configuration rebuilt: slot 0, keysets: %" PRIu32 "\n",
 	       done.keysets);
 	if (done.damaged)
-		message("%s: warning: %" PRIu32 " keysets are damaged or another archive's; files under them cannot be read",
+		message("%s: warning: keysets that are damaged or another archive's: %" PRIu32 "; files under them cannot be read",
 			r->archive, done.damaged);
 	return DONE;
 }

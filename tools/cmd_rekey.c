@@ -36,7 +36,7 @@ static int make_keyset(struct chaosimg_archive *a, const char *archive)
 
 static int report(const struct reencryption *r)
 {
-	printf("%" PRIu64 " files moved, %" PRIu64 " bytes\n", r->moved,
+	printf("files moved: %" PRIu64 ", bytes: %" PRIu64 "\n", r->moved,
 	       r->bytes);
 	if (!r->busy && !r->linked && !r->failed)
 		return DONE;
@@ -52,7 +52,7 @@ static int drop(struct chaosimg_archive *a, const char *archive)
 
 	if (err)
 		return failed_library(archive, err);
-	printf("%" PRIu32 " keysets dropped\n", dropped);
+	printf("keysets dropped: %" PRIu32 "\n", dropped);
 	return DONE;
 }
 
