@@ -16,6 +16,7 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, "tests/lib")
+from harm import LONG, fill_oddities, flip, harmed  # noqa: E402
 from tap import CHAOSIMG, done, fails, ok, run, same, scratch  # noqa: E402
 from mounted import (ARCHIVE, KEY, MNT, Mount, make, obstacle,  # noqa: E402
                      stored)
@@ -27,7 +28,6 @@ FLIPS = int(os.environ.get("FLIPS", 50))
 KILLS = int(os.environ.get("KILLS", 12))
 SEED = int(os.environ.get("SEED", random.randrange(1 << 32)))
 RANDOM = random.Random(SEED)
-LONG = "n" * 255
 DATA = os.path.join(ARCHIVE, "data")
 
 
@@ -123,30 +123,6 @@ def repairable(name, path, what, count=1):
     clean("  and clean from then on")
 
 
-@contextlib.contextmanager
-def harmed(*paths):
-    """Files, to be harmed; they are as before afterwards, times included."""
-    paths = [os.path.join(ARCHIVE, p) for p in paths]
-    times = [os.stat(p) for p in paths]
-    for i, path in enumerate(paths):
-        shutil.copyfile(path, f"saved{i}")
-    yield paths[0] if len(paths) == 1 else paths
-    for i, path in enumerate(paths):
-        shutil.copyfile(f"saved{i}", path)
-        os.utime(path, ns=(times[i].st_atime_ns, times[i].st_mtime_ns))
-
-
-def flip(path, at, bit=0):
-    """As the disk does it: it leaves the times alone."""
-    times = os.stat(path)
-    with open(path, "r+b") as f:
-        f.seek(at)
-        byte = f.read(1)[0]
-        f.seek(at)
-        f.write(bytes([byte ^ 1 << bit]))
-    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-
-
 def fill():
     os.makedirs(f"{MNT}/DOE^JANE/1.2.3")
     os.mkdir(f"{MNT}/other")
@@ -156,23 +132,9 @@ def fill():
     for name in ("whole", "second", "other/third"):
         with open(f"{MNT}/{name}", "wb") as f:
             f.write(RANDOM.randbytes(20 * CHUNK))
-    with open(f"{MNT}/sparse", "wb") as f:
-        for i in range(1, 100, 2):
-            f.seek(i * CHUNK)
-            f.write(b"x")
-    with open(f"{MNT}/holes", "wb") as f:
-        f.truncate(50 * CHUNK)
-        f.seek(20 * CHUNK + 5)
-        f.write(b"in the middle")
-    with open(f"{MNT}/huge", "wb") as f:
-        f.truncate(1 << 36)
-    with open(f"{MNT}/{LONG}", "wb") as f:
-        f.write(b"a long name")
+    fill_oddities(CHUNK, 1 << 36)
     os.link(f"{MNT}/whole", f"{MNT}/other/linked")
-    os.symlink("DOE^JANE", f"{MNT}/link")
-    os.setxattr(f"{MNT}/whole", "user.patient", b"DOE^JANE")
     os.setxattr(f"{MNT}/other", "user.patient", b"DOE^JANE")
-    os.mkfifo(f"{MNT}/fifo")
 
 
 def slots(at):

@@ -16,8 +16,12 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, "tests/lib")
+from harm import LONG, fill_oddities, flip, harmed  # noqa: E402
 from tap import CHAOSIMG, done, fails, ok, run, same, scratch  # noqa: E402
 from mounted import ARCHIVE, MNT, Mount, make, obstacle, stored  # noqa: E402
+
+# A shell's background jobs ignore it, and what they start does too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CHUNK = 4096
 RECORD = CHUNK + 56
@@ -25,7 +29,6 @@ HEADER = 4096
 FLIPS = int(os.environ.get("FLIPS", 150))
 SEED = int(os.environ.get("SEED", random.randrange(1 << 32)))
 RANDOM = random.Random(SEED)
-LONG = "n" * 255
 
 
 def scrub(*options):
@@ -52,25 +55,6 @@ def found(name, path, what, **fields):
     return ok(name, good, status, rows, f"want {path}: {what}, {fields}")
 
 
-@contextlib.contextmanager
-def harmed(path):
-    """A file, to be harmed; it is as before afterwards, times included."""
-    path = os.path.join(ARCHIVE, path)
-    times = os.stat(path)
-    shutil.copyfile(path, "saved")
-    yield path
-    shutil.copyfile("saved", path)
-    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-
-
-def flip(path, at, bit):
-    with open(path, "r+b") as f:
-        f.seek(at)
-        byte = f.read(1)[0]
-        f.seek(at)
-        f.write(bytes([byte ^ 1 << bit]))
-
-
 def fill():
     os.makedirs(f"{MNT}/DOE^JANE/1.2.3")
     sizes = [0, 1, 15, 4095, 4096, 4097, 20000, 70001] + 20 * [1 << 20]
@@ -79,21 +63,7 @@ def fill():
             f.write(RANDOM.randbytes(size))
     with open(f"{MNT}/whole", "wb") as f:
         f.write(RANDOM.randbytes(20 * CHUNK))
-    with open(f"{MNT}/sparse", "wb") as f:
-        for i in range(1, 100, 2):
-            f.seek(i * CHUNK)
-            f.write(b"x")
-    with open(f"{MNT}/holes", "wb") as f:
-        f.truncate(50 * CHUNK)
-        f.seek(20 * CHUNK + 5)
-        f.write(b"in the middle")
-    with open(f"{MNT}/huge", "wb") as f:
-        f.truncate(1 << 40)
-    with open(f"{MNT}/{LONG}", "wb") as f:
-        f.write(b"a long name")
-    os.symlink("DOE^JANE", f"{MNT}/link")
-    os.setxattr(f"{MNT}/whole", "user.patient", b"DOE^JANE")
-    os.mkfifo(f"{MNT}/fifo")
+    fill_oddities(CHUNK, 1 << 40)
 
 
 def flips():
@@ -269,7 +239,7 @@ def interrupted():
         for runs in range(1, 40):
             with subprocess.Popen(
                     [CHAOSIMG, "scrub", "--json", "--state", "state", "--rate",
-                     "16", "--threads", "2", ARCHIVE], stdout=subprocess.PIPE,
+                     "6", "--threads", "2", ARCHIVE], stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE) as process:
                 timer = threading.Timer(0.4, process.send_signal, [
                     RANDOM.choice([signal.SIGINT, signal.SIGTERM])])
