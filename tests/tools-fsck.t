@@ -16,7 +16,7 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, "tests/lib")
-from harm import LONG, fill_oddities, flip, harmed  # noqa: E402
+from harm import LONG, fill_oddities, flip, harmed, write_for  # noqa: E402
 from tap import CHAOSIMG, done, fails, ok, run, same, scratch  # noqa: E402
 from mounted import (ARCHIVE, KEY, MNT, Mount, make, obstacle,  # noqa: E402
                      stored)
@@ -458,38 +458,11 @@ def shown_names(at):
              "DOE%5EJANE/1.2.3/7")
 
 
-def write_for(seconds):
-    """Overwrite, grow, cut, rename and remove, as a database and a PACS do."""
+def write(seconds):
     with contextlib.suppress(OSError):      # the daemon may be killed
-        return write_on(seconds)
+        return write_for(seconds, random.Random(RANDOM.random()), CHUNK,
+                         f"{MNT}/other/renamed")
     return 0
-
-
-def write_on(seconds):
-    chance = random.Random(RANDOM.random())
-    end = time.monotonic() + seconds
-    n = 0
-    while time.monotonic() < end:
-        n += 1
-        name = f"{MNT}/busy-{chance.randrange(6)}"
-        with open(name, "r+b" if os.path.exists(name) else "w+b") as f:
-            for _ in range(chance.randrange(1, 20)):
-                f.seek(chance.randrange(60 * CHUNK))
-                f.write(chance.randbytes(chance.randrange(3 * CHUNK)))
-                if not chance.randrange(4):
-                    os.fsync(f.fileno())
-            if not chance.randrange(3):
-                f.truncate(chance.randrange(60 * CHUNK))
-        if not chance.randrange(5):
-            os.rename(name, f"{MNT}/DOE^JANE/busy")
-        if not chance.randrange(8):
-            os.makedirs(f"{MNT}/folder/{LONG}/{n}")
-            os.rename(f"{MNT}/folder", f"{MNT}/other/renamed")
-            shutil.rmtree(f"{MNT}/other/renamed")
-        if not chance.randrange(6):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(f"{MNT}/busy-{chance.randrange(6)}")
-    return n
 
 
 def while_mounted():
@@ -499,7 +472,7 @@ def while_mounted():
               "--dry-run checks it all the same", "fsck", "--keyfile", KEY,
               ARCHIVE)
         writer = threading.Thread(
-            target=lambda: rounds.append(write_for(8)))
+            target=lambda: rounds.append(write(8)))
         writer.start()
         while writer.is_alive():
             result = run("fsck", "--json", "--dry-run", "--keyfile", KEY,
@@ -519,7 +492,7 @@ def kills():
     wrong, settled = [], 0
     for _ in range(KILLS):
         with Mount() as mount:
-            writer = threading.Thread(target=write_for, args=(60,))
+            writer = threading.Thread(target=write, args=(60,))
             writer.start()
             time.sleep(RANDOM.uniform(0.1, 0.6))
             mount.kill()

@@ -16,7 +16,7 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, "tests/lib")
-from harm import LONG, fill_oddities, flip, harmed  # noqa: E402
+from harm import LONG, fill_oddities, flip, harmed, write_for  # noqa: E402
 from tap import CHAOSIMG, done, fails, ok, run, same, scratch  # noqa: E402
 from mounted import ARCHIVE, MNT, Mount, make, obstacle, stored  # noqa: E402
 
@@ -284,39 +284,13 @@ def rate():
     return report
 
 
-def write_for(seconds, stop):
-    """Overwrite, grow, cut, rename and remove, as a database and a PACS do."""
-    chance = random.Random(SEED + 1)
-    end = time.monotonic() + seconds
-    n = 0
-    while time.monotonic() < end and not stop.is_set():
-        n += 1
-        name = f"{MNT}/busy-{chance.randrange(6)}"
-        with open(name, "r+b" if os.path.exists(name) else "w+b") as f:
-            for _ in range(chance.randrange(1, 20)):
-                f.seek(chance.randrange(60 * CHUNK))
-                f.write(chance.randbytes(chance.randrange(3 * CHUNK)))
-                if not chance.randrange(4):
-                    os.fsync(f.fileno())
-            if not chance.randrange(3):
-                f.truncate(chance.randrange(60 * CHUNK))
-        if not chance.randrange(5):
-            os.rename(name, f"{MNT}/DOE^JANE/busy")
-        if not chance.randrange(8):
-            os.makedirs(f"{MNT}/folder/{LONG}/{n}")
-            shutil.rmtree(f"{MNT}/folder")
-        if not chance.randrange(6):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(f"{MNT}/busy-{chance.randrange(6)}")
-    return n
-
-
 def while_written():
     stop = threading.Event()
     wrong, runs, writes = [], 0, []
     with Mount():
         writer = threading.Thread(
-            target=lambda: writes.append(write_for(8, stop)))
+            target=lambda: writes.append(write_for(
+                8, random.Random(SEED + 1), CHUNK, stop=stop)))
         writer.start()
         while writer.is_alive():
             result = run("scrub", "--json", ARCHIVE)

@@ -4,6 +4,7 @@
 import contextlib
 import os
 import shutil
+import time
 
 from mounted import ARCHIVE, MNT
 
@@ -51,3 +52,35 @@ def fill_oddities(chunk, huge):
     os.symlink("DOE^JANE", f"{MNT}/link")
     os.setxattr(f"{MNT}/whole", "user.patient", b"DOE^JANE")
     os.mkfifo(f"{MNT}/fifo")
+
+
+def write_for(seconds, chance, chunk, moved=None, stop=None):
+    """
+    Overwrite, grow, cut, rename and remove on the mount, as a database and a
+    PACS do. A folder is removed where it is, or moved to @moved before. Gives
+    the number of rounds; the event @stop ends it early.
+    """
+    end = time.monotonic() + seconds
+    n = 0
+    while time.monotonic() < end and not (stop and stop.is_set()):
+        n += 1
+        name = f"{MNT}/busy-{chance.randrange(6)}"
+        with open(name, "r+b" if os.path.exists(name) else "w+b") as f:
+            for _ in range(chance.randrange(1, 20)):
+                f.seek(chance.randrange(60 * chunk))
+                f.write(chance.randbytes(chance.randrange(3 * chunk)))
+                if not chance.randrange(4):
+                    os.fsync(f.fileno())
+            if not chance.randrange(3):
+                f.truncate(chance.randrange(60 * chunk))
+        if not chance.randrange(5):
+            os.rename(name, f"{MNT}/DOE^JANE/busy")
+        if not chance.randrange(8):
+            os.makedirs(f"{MNT}/folder/{LONG}/{n}")
+            if moved:
+                os.rename(f"{MNT}/folder", moved)
+            shutil.rmtree(moved or f"{MNT}/folder")
+        if not chance.randrange(6):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{MNT}/busy-{chance.randrange(6)}")
+    return n
