@@ -19,7 +19,7 @@ silent = $(findstring s,$(filter-out --%,$(firstword -$(MAKEFLAGS))))
 say = $(if $(Q),$(if $(silent),,@printf '  %-7s %s\n' '$(1)' '$(@:$(BUILD)/%=%)'))
 
 LIB_PKGS := libcrypto libargon2 json-c libxxhash libkcapi
-FUSE_PKGS := fuse3
+FUSE_PKGS := fuse3 libseccomp libcap-ng
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wwrite-strings -Wvla -Wundef
@@ -127,6 +127,12 @@ tests: $(BUILD)/tests/findplain $(BUILD)/tests/files_bench
 $(BUILD)/tests/findplain: tests/lib/findplain.c Makefile | prepare
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(BASE_CFLAGS) $(HARDEN) $(LDFLAGS) -o $@ $<
+
+# The daemon's sandbox, to try every system call in it.
+tests: $(BUILD)/tests/sandbox_probe
+$(BUILD)/tests/sandbox_probe: tests/lib/sandbox_probe.c $(BUILD)/fuse/sandbox.o Makefile | prepare
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) $(FUSE_CFLAGS) $(LDFLAGS) -pie -o $@ $(filter %.c %.o,$^) $(FUSE_LIBS)
 
 # The cipher alone, without any library, for a machine that is emulated.
 $(BUILD)/tests/cipher_vectors: tests/lib/cipher_vectors.c $(call obj,$(CIPHER_SRC)) \

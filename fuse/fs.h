@@ -5,6 +5,8 @@
  *	main.c		the command: opening the archive, becoming a daemon
  *	mountpoint.c	which mount points are refused
  *	harden.c	keep keys and plaintext out of swap, dumps and debuggers
+ *	keeper.c	a second process that unmounts, and has no keys
+ *	sandbox.c	giving up all other rights
  *	options.c	the command line
  *	passphrase.c	asking for one
  *	session.c	the mount's life, signals, the end
@@ -222,6 +224,40 @@ void harden_process(void);
 
 /** harden_memory() - lock what is and will be mapped; after the last fork */
 void harden_memory(void);
+
+/* --- keeper.c --- */
+
+/**
+ * keeper_start() - fork it off, before there are keys
+ * @mountpoint: what it may unmount; stays valid
+ * @daemon: it shall log to syslog, and hold nothing of the caller's
+ */
+int keeper_start(const char *mountpoint, bool daemon);
+
+/** keeper_mounted() - from now on it says if this process dies */
+void keeper_mounted(void);
+
+/**
+ * keeper_unmount() - unmount, and wait until that is done
+ * @detach: also while the mount is used
+ * Return: 0 or a negative error.
+ */
+int keeper_unmount(bool detach);
+
+/** keeper_forbidden() - have a refused system call logged; signal-safe */
+void keeper_forbidden(int number);
+
+/** keeper_end() - it is not needed any more; allowed if it was never started */
+void keeper_end(void);
+
+/* --- sandbox.c --- */
+
+/**
+ * sandbox_enter() - give up rights, of this thread and those it starts
+ * @kernel_cipher: the kernel's cipher is used
+ * Return: 0; -1 after a line in the log.
+ */
+int sandbox_enter(bool kernel_cipher);
 
 /* --- mountpoint.c --- */
 

@@ -9,6 +9,8 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include <cap-ng.h>
+
 #include "fs.h"
 
 /* Every object that the kernel knows costs a descriptor. */
@@ -51,11 +53,28 @@ void harden_process(void)
 	load_early();
 }
 
-void harden_memory(void)
+/*
+ * Under a limit, locking what is to come would make malloc() fail. The
+ * capability counts as none, but has to be kept then.
+ */
+static bool may_lock_all(void)
 {
 	const struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
 
-	/* Under a limit, locking what is to come would make malloc() fail. */
-	if (!setrlimit(RLIMIT_MEMLOCK, &all))
-		mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
+	return !setrlimit(RLIMIT_MEMLOCK, &all) ||
+	       (!capng_get_caps_process() &&
+		capng_have_capability(CAPNG_EFFECTIVE, CAP_IPC_LOCK));
+}
+
+void harden_memory(void)
+{
+	struct rlimit lim;
+
+	if (may_lock_all() &&
+	    !mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))
+		return;
+	if (getrlimit(RLIMIT_MEMLOCK, &lim))
+		lim.rlim_cur = 0;
+	fprintf(stderr, "chaosimgfs: warning: only %llu KiB of memory can be locked (ulimit -l): images and keys of open files may get into swap\n",
+		(unsigned long long)lim.rlim_cur >> 10);
 }

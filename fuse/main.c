@@ -148,13 +148,22 @@ static void announce(void)
 	ready_fd = -1;
 }
 
+static int start_keeper(const struct options *o, const char *mountpoint)
+{
+	int err = keeper_start(mountpoint, !o->foreground);
+
+	return err ? complain("a second process", strerror(-err)) : 0;
+}
+
 static int serve_archive(const struct options *o, const char *mountpoint)
 {
 	int err;
 
 	harden_process();
+	err = o->no_sandbox ? 0 : start_keeper(o, mountpoint);
 	harden_memory();
-	err = unlock_archive(o);
+	if (!err)
+		err = unlock_archive(o);
 	if (!err)
 		err = set_up(o);
 	if (!err)
@@ -170,6 +179,7 @@ static int serve_archive(const struct options *o, const char *mountpoint)
 		err = -1;
 	}
 	chaosimg_archive_close(fs.archive);
+	keeper_end();
 	return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 

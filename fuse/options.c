@@ -32,6 +32,7 @@ static const struct fuse_opt specs[] = {
 	OPTION("cipher=%s", cipher),
 	OPTION("threads=%u", threads),
 	OPTION("no_writeback", no_writeback),
+	OPTION("no_sandbox", no_sandbox),
 	OPTION("ro", readonly),
 	{ "rw", offsetof(struct options, readonly), 0 },
 	PASS("allow_other"), PASS("auto_unmount"),
@@ -141,6 +142,7 @@ void options_help(void)
 	      "  ro              change nothing; may go beside another mount\n"
 	      "  no_writeback    pass each write on at once\n"
 	      "  threads=N       at most N requests at a time (16)\n"
+	      "  no_sandbox      keep all rights, for debuggers\n"
 	      "  cipher=NAME     the cipher's implementation\n"
 	      "                  (see: chaosimg cipher --list)\n"
 	      "and mount(8)'s dev, suid, exec, sync, noatime and the like.\n"

@@ -17,6 +17,7 @@
  * @foreground: -f
  * @readonly: ro
  * @no_writeback: no_writeback
+ * @no_sandbox: no_sandbox
  * @help: --help
  * @version: --version
  */
@@ -31,6 +32,7 @@ struct options {
 	int foreground;
 	int readonly;
 	int no_writeback;
+	int no_sandbox;
 	int help;
 	int version;
 };

@@ -3,11 +3,11 @@
  * The mount's life. One thread besides the workers waits for signals: it is
  * also the one that finds out when the mount answers.
  */
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/sysmacros.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -83,7 +83,7 @@ static void stop(void)
 	if (fs.writeback)
 		inode_each(inode_is_open, fetch_dirty);
 	/* Nobody uses it: then the kernel ends the session, in order. */
-	if (is_ours() && !umount2(session.mountpoint, UMOUNT_NOFOLLOW))
+	if (is_ours() && !keeper_unmount(false))
 		return;
 	evict_stop();
 	fuse_session_exit(session.se);
@@ -176,9 +176,18 @@ static int serve(unsigned int threads)
 	return err ? -1 : 0;
 }
 
+/* Or did whoever unmounted end the connection? */
+static bool is_mounted(void)
+{
+	struct pollfd p = { .fd = fuse_session_fd(session.se) };
+
+	return poll(&p, 1, 0) != 1 || !(p.revents & POLLERR);
+}
+
 static int run_mounted(unsigned int threads)
 {
 	pthread_t watcher;
+	bool mounted;
 	int err;
 
 	if (evict_start(session.se) ||
@@ -190,12 +199,20 @@ static int run_mounted(unsigned int threads)
 	}
 	err = serve(threads);
 	session.over = true;
+	mounted = is_mounted();
 	/* This ends the connection, and so whatever the watcher waits for. */
 	fuse_session_unmount(session.se);
+	if (mounted)
+		keeper_unmount(true);
 	pthread_kill(watcher, SIGTERM);
 	pthread_join(watcher, NULL);
 	evict_stop();
 	return err;
+}
+
+static bool is_kernel_cipher(const struct options *o)
+{
+	return o->cipher && !strcmp(o->cipher, "kernel");
 }
 
 int session_run(const struct options *o, const char *mountpoint,
@@ -212,7 +229,11 @@ int session_run(const struct options *o, const char *mountpoint,
 		return -1;
 	set_signals();
 	if (!fuse_session_mount(session.se, mountpoint)) {
-		err = run_mounted(o->threads);
+		keeper_mounted();
+		if (o->no_sandbox || !sandbox_enter(is_kernel_cipher(o)))
+			err = run_mounted(o->threads);
+		else
+			fuse_session_unmount(session.se);
 		inodes_end();
 	}
 	fuse_session_destroy(session.se);

@@ -82,7 +82,8 @@ is "source" "$(findmnt -no SOURCE "$mnt")" "$archive"
 mkdir "$work/second"
 fails "mounted twice for writing" 1 "already mounted" \
 	"$fs" -o keyfile="$key" "$archive" "$work/second"
-pid=$(pgrep -nf "^$fs -o keyfile=$key $archive $mnt")
+# The other process with these words is the one that unmounts.
+pid=$(pgrep -of "^$fs -o keyfile=$key $archive $mnt")
 is "leaves no core" "$(awk '/^Max core/ { print $5 }' "/proc/$pid/limits")" 0
 ok "memory is locked" awk '/^VmLck/ && $2 > 0 { found = 1 }
 	END { exit !found }' "/proc/$pid/status"

@@ -107,6 +107,26 @@ if command -v fusermount3 >/dev/null && [ -u "$(command -v fusermount3)" ]; then
 	fails "is nobody else's" 2 "Permission denied" \
 		as 12346 12346 ls "$own/mnt"
 	ok "fusermount3 -u" as $nobody $nobody fusermount3 -u "$own/mnt"
+	# What has no rights can give them up all the same, and what unmounts
+	# for it needs those of fusermount3.
+	as $nobody $nobody "$BUILD/chaosimgfs" -o keyfile="$own/key" \
+		"$own/archive" "$own/mnt"
+	pid=$(pgrep -oxf "$BUILD/chaosimgfs -o keyfile=$own/key .*")
+	is "a user's daemon is confined" "$(awk -v ORS=' ' \
+		'/^(CapPrm|NoNewPrivs|Seccomp):/ { print $2 }' \
+		"/proc/$pid/status")" "0000000000000000 1 2 "
+	helper setpriv --reuid=$nobody --regid=$nobody --clear-groups -- \
+		sh -c 'exec sleep 60 >"$1/held"' - "$own/mnt"
+	for ((i = 0; i < 100; i++)); do
+		[ -e "/proc/$helper/fd/1" ] && readlink "/proc/$helper/fd/1" |
+			grep -q held && break
+		sleep 0.05
+	done
+	kill "$pid"
+	ok "ended by a signal, while it is used" timeout 20 tail -f \
+		--pid="$pid" /dev/null
+	is "nothing is mounted" "$(findmnt -no FSTYPE "$own/mnt")" ""
+	helper_stop $helper
 else
 	skip "a user's own mount" "needs fusermount3, set-user-id"
 fi

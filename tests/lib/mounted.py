@@ -36,11 +36,14 @@ class Mount:
         self.options = ",".join([f"keyfile={KEY}", *options])
         self.daemon = None
 
+    def command(self):
+        return [os.path.join(BUILD, "chaosimgfs"), "-f", "-o", self.options,
+                ARCHIVE, MNT]
+
     def __enter__(self):
         with open("daemon.log", "ab") as log:
             self.daemon = subprocess.Popen(
-                [os.path.join(BUILD, "chaosimgfs"), "-f", "-o", self.options,
-                 ARCHIVE, MNT], stdin=subprocess.DEVNULL, stdout=log,
+                self.command(), stdin=subprocess.DEVNULL, stdout=log,
                 stderr=log)
         for _ in range(600):
             if os.path.ismount(MNT):
