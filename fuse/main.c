@@ -40,6 +40,15 @@ static int complain_library(void)
 	return -1;
 }
 
+static void warn_if_exposed(const char *path)
+{
+	struct stat st;
+
+	if (!stat(path, &st) && S_ISREG(st.st_mode) && (st.st_mode & 077))
+		fprintf(stderr, "chaosimgfs: %s: warning: open to group or others (mode %04o)\n",
+			path, (unsigned int)(st.st_mode & 07777));
+}
+
 static int get_credential(const struct options *o,
 			  struct chaosimg_credential **cred)
 {
@@ -54,7 +63,11 @@ static int get_credential(const struct options *o,
 		if (err == -ENOTTY || err == -EINTR)
 			return complain(o->archive, strerror(-err));
 	}
-	return err ? complain_library() : 0;
+	if (err)
+		return complain_library();
+	if (o->keyfile || o->passfile)
+		warn_if_exposed(o->keyfile ? o->keyfile : o->passfile);
+	return 0;
 }
 
 static double seconds(void)
