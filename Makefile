@@ -20,6 +20,15 @@ say = $(if $(Q),$(if $(silent),,@printf '  %-7s %s\n' '$(1)' '$(@:$(BUILD)/%=%)'
 
 LIB_PKGS := libcrypto libargon2 json-c libxxhash libkcapi
 FUSE_PKGS := fuse3 libseccomp libcap-ng
+# Pairings: the system's blst, or one that userlib/get-blst builds. For a build
+# without network: BLST_TARBALL=FILE.
+ifeq ($(shell $(PKG_CONFIG) --exists libblst 2>/dev/null && echo yes),yes)
+LIB_PKGS += libblst
+else
+BLST := $(BUILD)/blst/libblst.a
+BLST_OBJ := $(BUILD)/blst/server.o $(BUILD)/blst/assembly.o
+BLST_CFLAGS := -isystem $(BUILD)/blst/include
+endif
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wwrite-strings -Wvla -Wundef
@@ -32,7 +41,7 @@ endif
 BASE_CFLAGS := -std=gnu11 $(WARN) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -pthread \
 	-DCHAOSIMG_VERSION=\"$(VERSION)\" -MMD -MP -fvisibility=hidden
 LIB_CFLAGS := $(BASE_CFLAGS) $(filter-out -fPIE,$(HARDEN)) -fPIC -Iuserlib -Icipher \
-	$(shell $(PKG_CONFIG) --cflags $(LIB_PKGS))
+	$(BLST_CFLAGS) $(shell $(PKG_CONFIG) --cflags $(LIB_PKGS))
 APP_CFLAGS := $(BASE_CFLAGS) $(HARDEN) -Iuserlib
 FUSE_CFLAGS := $(APP_CFLAGS) $(shell $(PKG_CONFIG) --cflags $(FUSE_PKGS))
 LIB_LIBS := $(shell $(PKG_CONFIG) --libs $(LIB_PKGS)) -pthread
@@ -89,14 +98,22 @@ $(BUILD)/tests/unit/%.o: tests/unit/%.c Makefile | prepare
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(LIB_CFLAGS) $(shell $(PKG_CONFIG) --cflags cmocka) -Itests/unit -c -o $@ $<
 
-$(STATIC): $(LIB_OBJ)
+$(call obj,$(wildcard userlib/abe*.c tests/unit/*abe*.c)): $(BLST)
+ifneq ($(BLST),)
+$(BLST): userlib/get-blst
+	$(call say,BLST)
+	$(Q)CC="$(CC)" AR="$(AR)" userlib/get-blst $(BUILD)/blst
+$(BLST_OBJ): $(BLST) ;
+endif
+$(STATIC): $(LIB_OBJ) $(BLST_OBJ)
 	$(call say,AR)
 	$(Q)rm -f $@
 	$(Q)$(AR) rcs $@ $^
-$(SHARED): $(LIB_OBJ) userlib/libchaosimg.map
+$(SHARED): $(LIB_OBJ) $(BLST_OBJ) userlib/libchaosimg.map
 	$(call say,LD)
 	$(Q)$(CC) -shared $(LDFLAGS) -Wl,-soname,libchaosimg.so.$(SOVERSION) \
-		-Wl,--version-script=userlib/libchaosimg.map -o $@ $(LIB_OBJ) $(LIB_LIBS)
+		-Wl,--version-script=userlib/libchaosimg.map -o $@ $(LIB_OBJ) $(BLST_OBJ) \
+		$(LIB_LIBS)
 	$(Q)ln -sf libchaosimg.so.$(VERSION) $(BUILD)/libchaosimg.so.$(SOVERSION)
 	$(Q)ln -sf libchaosimg.so.$(VERSION) $(BUILD)/libchaosimg.so
 $(BUILD)/chaosimgfs: $(call obj,$(FUSE_SRC)) $(STATIC)
@@ -209,11 +226,11 @@ install-lib: lib
 	$(INSTALL) -m 644 $(STATIC) $(SHARED) "$(DESTDIR)$(LIBDIR)"
 	ln -sf libchaosimg.so.$(VERSION) "$(DESTDIR)$(LIBDIR)/libchaosimg.so.$(SOVERSION)"
 	ln -sf libchaosimg.so.$(SOVERSION) "$(DESTDIR)$(LIBDIR)/libchaosimg.so"
-	$(INSTALL) -m 644 userlib/chaosimg.h "$(DESTDIR)$(INCLUDEDIR)"
+	$(INSTALL) -m 644 userlib/chaosimg.h userlib/chaosimg_abe.h "$(DESTDIR)$(INCLUDEDIR)"
 	$(FILL) userlib/chaosimg.pc.in >"$(BUILD)/chaosimg.pc"
 	$(INSTALL) -m 644 "$(BUILD)/chaosimg.pc" "$(DESTDIR)$(LIBDIR)/pkgconfig"
 
-install-doc:
+install-doc: $(BLST)
 	$(INSTALL) -d "$(DESTDIR)$(MANDIR)/man1" "$(DESTDIR)$(DOCDIR)"
 	$(INSTALL) -m 644 $(MAN1) "$(DESTDIR)$(MANDIR)/man1"
 	set -e; for sub in $(SUBCOMMANDS); do \
@@ -223,6 +240,7 @@ ifneq ($(MAN8),)
 	$(INSTALL) -m 644 $(MAN8) "$(DESTDIR)$(MANDIR)/man8"
 endif
 	$(INSTALL) -m 644 $(DOCS) "$(DESTDIR)$(DOCDIR)"
+	$(if $(BLST),$(INSTALL) -m 644 $(BUILD)/blst/LICENSE "$(DESTDIR)$(DOCDIR)/LICENSE.blst")
 
 # What is committed, and nothing else; the same bytes from the same commit.
 dist:

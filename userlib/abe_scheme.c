@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Yannis Rouselakis and Brent Waters: Efficient Statically-Secure Large-
+ * Universe Multi-Authority Attribute-Based Encryption. Financial Cryptography
+ * 2015, section 4. In asymmetric groups: what is hashed, and what has to be in
+ * the same group with it, is in G2, all else in G1.
+ *
+ *	authority	alpha, y	E = e(g1, g2)^alpha, Y = g1 y
+ *	attribute	K = g2 alpha + H(user) y + F(attribute) t, L = g1 t
+ *	ciphertext	C1 = e(g1, g2)^lambda E^t, C2 = -g1 t,
+ *	  of a leaf	C3 = Y t + g1 omega, C4 = F(attribute) t
+ *	opening		C1 e(C2, K) e(C3, H(user)) e(L, C4)
+ *				= e(g1, g2)^lambda e(g1, H(user))^omega
+ *
+ * where lambda and omega are the leaf's shares of a secret z and of 0.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/crypto.h>
+
+#include "abe.h"
+#include "archive.h"
+#include "error.h"
+
+#define SUITE		"_BLS12381G2_XMD:SHA-256_SSWU_RO_"
+#define DST_USER	"CHAOSIMG-ABE-V1-USER" SUITE
+#define DST_ATTRIBUTE	"CHAOSIMG-ABE-V1-ATTRIBUTE" SUITE
+
+void abe_hash_user(blst_p2_affine *out, const char *user)
+{
+	blst_p2 p;
+
+	g2_hash(&p, DST_USER, user, strlen(user));
+	blst_p2_to_affine(out, &p);
+}
+
+/* Of an authority by its id: whoever takes its name is another one. */
+static void hash_attribute(blst_p2 *out, const uint8_t authority[ABE_ID],
+			   const char *name)
+{
+	uint8_t msg[ABE_ID + CHAOSIMG_ATTRIBUTE_MAX];
+	size_t len = strcspn(name, "@");
+
+	memcpy(msg, authority, ABE_ID);
+	memcpy(msg + ABE_ID, name, len);
+	g2_hash(out, DST_ATTRIBUTE, msg, ABE_ID + len);
+}
+
+/* --- keys ------------------------------------------------------------------ */
+
+void abe_public_key(const struct abe_secret *secret,
+		    struct chaosimg_authority *out)
+{
+	memcpy(out->name, secret->name, sizeof(out->name));
+	gt_power(&out->E, gt_generator(), &secret->alpha, NULL, NULL);
+	g1_times(&out->Y, blst_p1_generator(), &secret->y);
+	gt_write(out->bytes, &out->E);
+	g1_write(out->bytes + ABE_GT, &out->Y);
+}
+
+int abe_attribute_key(const struct abe_secret *secret,
+		      const uint8_t authority[ABE_ID],
+		      const blst_p2_affine *user, const char *name,
+		      struct abe_attribute *out)
+{
+	blst_p2 sum, part;
+	blst_p1 l;
+	blst_fr t;
+	int ret = scalar_random(&t);
+
+	if (ret)
+		return ret;
+	g2_times(&sum, blst_p2_generator(), &secret->alpha);
+	blst_p2_from_affine(&part, user);
+	g2_times(&part, &part, &secret->y);
+	blst_p2_add_or_double(&sum, &sum, &part);
+	hash_attribute(&part, authority, name);
+	g2_times(&part, &part, &t);
+	blst_p2_add_or_double(&sum, &sum, &part);
+	blst_p2_to_affine(&out->K, &sum);
+	g1_times(&l, blst_p1_generator(), &t);
+	blst_p1_to_affine(&out->L, &l);
+	OPENSSL_cleanse(&t, sizeof(t));
+	OPENSSL_cleanse(&sum, sizeof(sum));
+	OPENSSL_cleanse(&part, sizeof(part));
+	return 0;
+}
+
+/* e(g1, K) = E e(Y, H(user)) e(L, F(attribute)) */
+bool abe_attribute_ok(const struct chaosimg_authority *a,
+		      const blst_p2_affine *user,
+		      const struct abe_attribute *attribute)
+{
+	struct gt_product product;
+	blst_p2_affine f;
+	blst_p1 minus = *blst_p1_generator(), l;
+	blst_p2 hash;
+	blst_fp12 rest;
+
+	if (gt_product_begin(&product))
+		return false;
+	hash_attribute(&hash, a->id, attribute->name);
+	blst_p2_to_affine(&f, &hash);
+	blst_p1_cneg(&minus, true);
+	blst_p1_from_affine(&l, &attribute->L);
+	gt_product_add(&product, &minus, &attribute->K);
+	gt_product_add(&product, &a->Y, user);
+	gt_product_add(&product, &l, &f);
+	gt_product_end(&product, &rest);
+	blst_fp12_mul(&rest, &rest, &a->E);
+	return blst_fp12_is_one(&rest);
+}
+
+/* --- encrypting ------------------------------------------------------------ */
+
+static void row(const struct chaosimg_authority *a, const struct gt_base *E,
+		const struct policy_leaf *leaf, const struct abe_coins *coins,
+		unsigned int i, uint8_t out[ABE_ROW])
+{
+	blst_fp12 c1;
+	blst_p1 c, part;
+	blst_p2 c4;
+
+	gt_power(&c1, gt_generator(), &coins->lambda[i], E, &coins->t[i]);
+	gt_write(out, &c1);
+	g1_times(&c, blst_p1_generator(), &coins->t[i]);
+	blst_p1_cneg(&c, true);
+	g1_write(out + ABE_GT, &c);
+	g1_times(&c, &a->Y, &coins->t[i]);
+	g1_times(&part, blst_p1_generator(), &coins->omega[i]);
+	blst_p1_add_or_double(&c, &c, &part);
+	g1_write(out + ABE_GT + ABE_G1, &c);
+	OPENSSL_cleanse(&part, sizeof(part));
+	hash_attribute(&c4, a->id, leaf->name);
+	g2_times(&c4, &c4, &coins->t[i]);
+	g2_write(out + ABE_GT + 2 * ABE_G1, &c4);
+}
+
+int abe_rows(const struct chaosimg_policy *p,
+	     const struct chaosimg_authority *const *authority,
+	     const struct abe_coins *coins, uint8_t *out)
+{
+	struct gt_base *bases = malloc(p->leaves * sizeof(*bases));
+	const struct gt_base *base[POLICY_LEAVES_MAX];
+	unsigned int i, j;
+
+	if (!bases)
+		return fail(ENOMEM, "attribute-based encryption: no memory");
+	for (i = 0; i < p->leaves; i++) {
+		for (j = 0; authority[j] != authority[i]; j++)
+			;
+		if (j == i)
+			gt_base(&bases[i], &authority[i]->E);
+		base[i] = &bases[j];
+		row(authority[i], base[i], &p->leaf[i], coins, i,
+		    out + i * ABE_ROW);
+	}
+	free(bases);
+	return 0;
+}
+
+void abe_mask(const blst_fr *z, uint8_t out[ABE_GT])
+{
+	blst_fp12 f;
+
+	gt_power(&f, gt_generator(), z, NULL, NULL);
+	gt_write(out, &f);
+	OPENSSL_cleanse(&f, sizeof(f));
+}
+
+/* --- decrypting ------------------------------------------------------------ */
+
+/**
+ * struct opening - the product so far
+ * @pairings: those of all leaves
+ * @c1: the product of all C1
+ * @c3: the sum of all C3
+ */
+struct opening {
+	struct gt_product pairings;
+	blst_fp12 c1;
+	blst_p1 c3;
+};
+
+/* To the power of the leaf's coefficient: on the side where that is cheap. */
+static void weigh(blst_p1 *p, const blst_p1_affine *from,
+		  const struct share_use *use)
+{
+	blst_p1_from_affine(p, from);
+	if (!use->one)
+		g1_times(p, p, &use->coefficient);
+}
+
+static void open_row(struct opening *o, const struct abe_attribute *key,
+		     const struct share_use *use, const blst_fp12 *c1,
+		     const blst_p1_affine *c2, const blst_p1_affine *c3,
+		     const blst_p2_affine *c4)
+{
+	blst_fp12 power = *c1;
+	struct gt_base base;
+	blst_p1 p;
+
+	if (!use->one) {
+		gt_base(&base, c1);
+		gt_power(&power, &base, &use->coefficient, NULL, NULL);
+	}
+	blst_fp12_mul(&o->c1, &o->c1, &power);
+	weigh(&p, c2, use);
+	gt_product_add(&o->pairings, &p, &key->K);
+	weigh(&p, &key->L, use);
+	gt_product_add(&o->pairings, &p, c4);
+	weigh(&p, c3, use);
+	blst_p1_add_or_double(&o->c3, &o->c3, &p);
+}
+
+static int read_and_open(struct opening *o, const struct abe_attribute *key,
+			 const struct share_use *use, const uint8_t *in)
+{
+	blst_p1_affine c2, c3;
+	blst_p2_affine c4;
+	blst_fp12 c1;
+
+	if (!gt_read(&c1, in) || !g1_read(&c2, in + ABE_GT) ||
+	    !g1_read(&c3, in + ABE_GT + ABE_G1) ||
+	    !g2_read(&c4, in + ABE_GT + 2 * ABE_G1))
+		return fail(EBADMSG, "damaged ciphertext: not a point of the group");
+	open_row(o, key, use, &c1, &c2, &c3, &c4);
+	return 0;
+}
+
+int abe_unmask(const struct chaosimg_user *u,
+	       const struct abe_attribute *const *key,
+	       const struct share_use *use, unsigned int leaves,
+	       const uint8_t *rows, uint8_t out[ABE_GT])
+{
+	struct opening o = { .c1 = *blst_fp12_one() };
+	blst_fp12 all;
+	unsigned int i;
+	int ret = gt_product_begin(&o.pairings);
+
+	if (ret)
+		return ret;
+	for (i = 0; i < leaves && !ret; i++)
+		if (use[i].used)
+			ret = read_and_open(&o, key[i], &use[i],
+					    rows + i * ABE_ROW);
+	gt_product_add(&o.pairings, &o.c3, &u->hash);
+	gt_product_end(&o.pairings, &all);
+	blst_fp12_mul(&all, &all, &o.c1);
+	if (!ret)
+		gt_write(out, &all);
+	OPENSSL_cleanse(&all, sizeof(all));
+	OPENSSL_cleanse(&o, sizeof(o));
+	return ret;
+}
