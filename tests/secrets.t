@@ -237,6 +237,12 @@ def own_user_is_shut_out():
     try_it(tool, "init", "--keyfile", "key", "archive")
     os.mkdir(f"{own}/mnt")
     os.chown(f"{own}/mnt", USER, USER)
+    refused = subprocess.run(
+        [*user, "prlimit", "--memlock=16384", fs, "-o", "keyfile=key",
+         "archive", "mnt"], cwd=own, check=False, capture_output=True)
+    ok("where no memory can be locked nothing is mounted",
+       refused.returncode == 1 and b"locked" in refused.stderr and
+       not os.path.ismount(f"{own}/mnt"), refused.returncode, refused.stderr)
     said = try_it(fs, "-o", "keyfile=key", "archive", "mnt").stderr
     ok("it is said that not all memory can be locked",
        said.startswith("chaosimgfs: warning: only ") and

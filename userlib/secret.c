@@ -5,7 +5,9 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <openssl/crypto.h>
@@ -14,11 +16,18 @@
 #include "error.h"
 
 enum {
-	ARENA_MAX = 16 << 20,
+	ARENA_USUAL = 16 << 20,
 	/* Enough for the keys of one archive or image. */
 	ARENA_MIN = 32 << 10,
 	UNIT = 64,
+	/* What OpenSSL notes about units, it clears at the start. */
+	UNITS_MAX = 4 << 20,
+	/* The keys of an open file take less. */
+	FILE_KEYS = 4 << 10,
 };
+
+/* Address space alone; memory is taken as it is used. */
+#define ARENA_MAX	((size_t)4 << 30)
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool ready;
@@ -36,24 +45,52 @@ static void relock_arena(void)
 }
 
 /*
- * One block as large as the arena begins where the arena begins. Wiping it has
- * fetched all of the memory, which now goes back until it is used; but not the
- * first page, where OpenSSL keeps its list of free blocks.
+ * OpenSSL does not say where its arena begins, but of any address whether it is
+ * in there.
  */
-static bool find_arena(size_t size)
+static void *arena_start(uintptr_t inside, size_t size)
 {
-	size_t page = sysconf(_SC_PAGESIZE);
+	uintptr_t in = inside, out = inside - size;
 
-	arena = OPENSSL_secure_malloc(size);
-	arena_size = size;
-	OPENSSL_secure_free(arena);
-	if (arena && size > page && !munlock(arena, size)) {
-		madvise((char *)arena + page, size - page, MADV_DONTNEED);
-		if (mlock2(arena, size, MLOCK_ONFAULT) && mlock(arena, size))
-			return false;
+	while (in - out > 1) {
+		uintptr_t mid = out + (in - out) / 2;
+
+		if (CRYPTO_secure_allocated((void *)mid))
+			in = mid;
+		else
+			out = mid;
 	}
+	return (void *)in;
+}
+
+static void find_arena(size_t size)
+{
+	void *inside = OPENSSL_secure_malloc(1);
+
+	if (!inside)
+		return;
+	arena = arena_start((uintptr_t)inside, size);
+	arena_size = size;
+	OPENSSL_secure_free(inside);
 	pthread_atfork(NULL, NULL, relock_arena);
-	return true;
+}
+
+/* Room for as many files as the process may have open. */
+static size_t wanted_size(void)
+{
+	size_t size = ARENA_USUAL;
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files))
+		return size;
+	while (size < ARENA_MAX && size / FILE_KEYS < files.rlim_cur)
+		size *= 2;
+	return size;
+}
+
+static size_t unit_for(size_t size)
+{
+	return size / UNIT > UNITS_MAX ? size / UNITS_MAX : UNIT;
 }
 
 /*
@@ -68,16 +105,14 @@ static void init_arena(void)
 		ready = true;
 		return;
 	}
-	for (size = ARENA_MAX; size >= ARENA_MIN && !ready; size /= 2) {
-		int ret = CRYPTO_secure_malloc_init(size, UNIT);
+	for (size = wanted_size(); size >= ARENA_MIN && !ready; size /= 2) {
+		int ret = CRYPTO_secure_malloc_init(size, unit_for(size));
 
-		if (ret == 1)
+		if (ret == 1) {
 			ready = true;
-		else if (ret == 2)
+			find_arena(size);
+		} else if (ret == 2) {
 			CRYPTO_secure_malloc_done();
-		if (ready && !find_arena(size)) {
-			ready = false;
-			break;
 		}
 	}
 }
