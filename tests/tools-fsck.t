@@ -495,8 +495,10 @@ def kills():
             writer = threading.Thread(target=write, args=(60,))
             writer.start()
             time.sleep(RANDOM.uniform(0.1, 0.6))
-            mount.kill()
+            mount.die()
+            # Else it could go on in the folder under the mount.
             writer.join()
+            mount.kill()
         for status, report in (json_of("scrub", "--json", ARCHIVE), dry()):
             if any(f.get("repaired") is None for f in report["findings"]):
                 wrong.append(brief(report))

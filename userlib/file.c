@@ -277,6 +277,10 @@ static int adopt_open(struct chaosimg_file *f, const struct slots *s)
 /* Finish what a crash interrupted, and seal. */
 static int settle(struct chaosimg_file *f)
 {
+	int err = stray_settle(f);
+
+	if (err)
+		return err;
 	f->changed = true;
 	f->content_changed = true;
 	return commit(f, COMMIT_SEAL);

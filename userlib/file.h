@@ -344,6 +344,34 @@ bool in_snapshot(const struct chaosimg_file *f, uint64_t k);
 /** file_grow() - make the file at least @length long, with holes */
 int file_grow(struct chaosimg_file *f, uint64_t length);
 
+/* --- file_stray.c: bytes where there should be none --- */
+
+/**
+ * stray_find() - [rw exclusive] in a hole, or behind a short record
+ * @f: the file
+ * @from: receives where in the stored file they begin
+ * @to: receives where they end
+ * Return: 1 if there are some, 0, -errno.
+ *
+ * A whole record in a hole is none of them: it is what was there before, on a
+ * file system that cannot punch holes.
+ */
+int stray_find(struct chaosimg_file *f, uint64_t *from, uint64_t *to);
+
+/** stray_clear() - [rw exclusive] make all of that zeros. 0 or -errno */
+int stray_clear(struct chaosimg_file *f);
+
+/**
+ * stray_settle() - [rw exclusive] clear all holes of what a crash left there
+ * @f: the file as its newest snapshot says it is, before it is changed
+ *
+ * Whoever has no key would take that for damage once the file is sealed. Where
+ * it cannot be cleared nothing is lost, so that is no error.
+ *
+ * Return: 0; an error of finishing a commit or of a sync.
+ */
+int stray_settle(struct chaosimg_file *f);
+
 /* --- file_commit.c: snapshots and the journal --- */
 
 enum {

@@ -8,8 +8,11 @@
 #include "error.h"
 #include "file.h"
 
-/* So much of a stream is left to the kernel. */
-enum { WRITEBACK_BYTES = 32 << 20 };
+enum {
+	/* So much of a stream is left to the kernel. */
+	WRITEBACK_BYTES = 32 << 20,
+	SECTOR = 512,
+};
 
 /* What is known of a chunk: in memory, a hole, on the disk, or not there. */
 struct chunk_state {
@@ -300,6 +303,27 @@ static void start_writeback(struct chaosimg_file *f, uint64_t at, uint64_t end)
 }
 
 /*
+ * Being killed ends a write at a page's boundary. Where the newest header says
+ * that a record may be, half of a new one and half of an old one would look like
+ * damage to whoever cannot read which chunks are holes; so the old one's last
+ * sector becomes zeros first.
+ */
+static int spoil(struct chaosimg_file *f, const struct dirty *d)
+{
+	static const uint8_t zeros[SECTOR];
+	uint64_t at = f->base + record_at(f->chunk_size, d->chunk);
+	uint64_t end = at + record_size(d->stored_len);
+	uint64_t from = (end - 1) / SECTOR * SECTOR;
+
+	if (!d->stored_len ||
+	    d->chunk >= chunk_count(f->snap.length, f->chunk_size))
+		return 0;
+	if (from < at)
+		from = at;
+	return write_full(f->fd, zeros, end - from, from);
+}
+
+/*
  * Write the records of chunks that follow each other, in their places. A dirty
  * chunk's old record is gone even if that fails.
  */
@@ -326,7 +350,9 @@ static int records_write(struct chaosimg_file *f, uint64_t k, size_t count,
 				     new);
 	if (err)
 		return err;
-	err = write_full(f->fd, rec, size, f->base + at);
+	err = d ? spoil(f, d) : 0;
+	if (!err)
+		err = write_full(f->fd, rec, size, f->base + at);
 	account(f, k, at + size, old, new, !err);
 	if (!err) {
 		start_writeback(f, at, at + size);

@@ -20,7 +20,6 @@
 enum {
 	LOOKS = 6,
 	FIRST_PAUSE_MS = 50,
-	BLOCK = 65536,
 	ROUNDS = 2,		/* of repairs: one can uncover another */
 	STEP = 16,		/* chunks from one step to the next */
 };
@@ -147,119 +146,6 @@ static int mend_sums(struct chaosimg_file *f)
 	return err;
 }
 
-/* --- bytes where there should be none --------------------------------------- */
-
-/* Return: 1 with the first byte in @at .. @end - 1 that is not 0, 0, -errno. */
-static int find_byte(int fd, uint64_t *at, uint64_t end)
-{
-	static _Thread_local uint8_t buf[BLOCK];
-
-	while (*at < end) {
-		off_t data = lseek(fd, (off_t)*at, SEEK_DATA);
-		ssize_t n;
-
-		if (data < 0 && errno == ENXIO)
-			return 0;
-		if (data > (off_t)*at)
-			*at = (uint64_t)data;
-		if (*at >= end)
-			return 0;
-		n = read_full(fd, buf, end - *at < BLOCK ? end - *at : BLOCK,
-			      *at);
-		if (n <= 0)
-			return (int)n;
-		for (ssize_t i = 0; i < n; i++, ++*at)
-			if (buf[i])
-				return 1;
-	}
-	return 0;
-}
-
-/* A record that was forgotten, on a file system that cannot punch holes. */
-static bool forgotten_record(struct chaosimg_file *f, uint64_t k)
-{
-	size_t size = record_size(f->chunk_size);
-	uint8_t *rec = scratch(size);
-
-	return rec &&
-	       read_full(f->fd, rec, size, record_at(f->chunk_size, k)) ==
-	       (ssize_t)size &&
-	       XXH3_64bits(rec, size - RECORD_CHECKSUM) ==
-	       get_le64(rec + size - RECORD_CHECKSUM);
-}
-
-/* Return: 1 with a place in which something stands that should not, 0, -errno */
-static int stray_in_hole(struct chaosimg_file *f, const struct hole *h,
-			 uint64_t *from, uint64_t *to)
-{
-	uint64_t at = record_at(f->chunk_size, h->start), k;
-	uint64_t end = record_at(f->chunk_size, h->start + h->count);
-	int ret;
-
-	if (end > f->stored)
-		end = f->stored;
-	while ((ret = find_byte(f->fd, &at, end)) > 0) {
-		k = (at - HEADER_SIZE) /
-		    (f->chunk_size + (uint64_t)RECORD_OVERHEAD);
-		*from = record_at(f->chunk_size, k);
-		*to = record_at(f->chunk_size, k + 1);
-		if (!forgotten_record(f, k))
-			return 1;
-		at = *to;
-	}
-	return ret;
-}
-
-static int stray_behind_short(struct chaosimg_file *f, uint64_t k,
-			      uint64_t *from, uint64_t *to)
-{
-	uint64_t at = record_at(f->chunk_size, k);
-	uint32_t len = chunk_len(f->length, f->chunk_size, k);
-	uint8_t prefix[RECORD_PREFIX];
-
-	if (read_full(f->fd, prefix, sizeof(prefix), at) != sizeof(prefix) ||
-	    !record_is_zero(prefix))
-		return 0;
-	*from = at + RECORD_ZERO_SIZE;
-	*to = at + record_size(len);
-	at = *from;
-	return find_byte(f->fd, &at, *to);
-}
-
-static int find_stray(struct chaosimg_file *f, uint64_t *from, uint64_t *to)
-{
-	uint64_t chunks = chunk_count(f->length, f->chunk_size);
-	int ret = 0;
-
-	for (uint64_t k = 0; !ret && k < chunks; k++) {
-		const struct hole *h = holes_next(&f->holes, k);
-
-		if (h && h->start <= k) {
-			ret = stray_in_hole(f, h, from, to);
-			k = h->start + h->count - 1;
-		} else {
-			ret = stray_behind_short(f, k, from, to);
-		}
-	}
-	if (ret > 0 && *to > f->stored)
-		*to = f->stored;
-	return ret;
-}
-
-static int write_zeros(int fd, uint64_t from, uint64_t to)
-{
-	static const uint8_t zeros[4096];
-	int err = 0;
-
-	if (!fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-		       (off_t)from, (off_t)(to - from)))
-		return 0;
-	for (; !err && from < to; from += sizeof(zeros))
-		err = write_full(fd, zeros, to - from < sizeof(zeros) ?
-				 to - from : sizeof(zeros), from);
-	return err;
-}
-
 /* --- looking ---------------------------------------------------------------- */
 
 static int step(void *ctx, uint64_t k)
@@ -322,7 +208,7 @@ static int look_inside(struct look *l, struct check_task *t,
 	if (l->st.st_nlink == 1 && t->bound)
 		l->stale = f->snap.bindings - 1;
 	if (!l->open) {
-		err = find_stray(f, &from, &to);
+		err = stray_find(f, &from, &to);
 		l->stray = err > 0;
 	}
 	err = err < 0 ? fail(-err, "%s", strerror(-err)) : check_rest(l, f);
@@ -436,20 +322,6 @@ static int forget_stale(struct chaosimg_file *f, const struct check_task *t)
 	return err;
 }
 
-static int clear_stray(struct chaosimg_file *f)
-{
-	uint64_t from, to;
-	int ret;
-
-	while ((ret = find_stray(f, &from, &to)) > 0) {
-		int err = write_zeros(f->fd, from, to);
-
-		if (err)
-			return fail(-err, "%s", strerror(-err));
-	}
-	return ret;
-}
-
 /* Opening it for writing has settled and sealed it, if it was open. */
 static int repair_opened(const struct look *l, const struct check_task *t,
 			 struct chaosimg_file *f)
@@ -462,7 +334,7 @@ static int repair_opened(const struct look *l, const struct check_task *t,
 	if (!err && l->stale)
 		err = forget_stale(f, t);
 	if (!err && l->stray)
-		err = clear_stray(f);
+		err = stray_clear(f);
 	if (!err && l->bad_sums)
 		err = mend_sums(f);
 	if (!err)

@@ -39,6 +39,7 @@ enum {
 	FIRST_PAUSE_MS = 50,
 	STOP_EVERY = 16,	/* records */
 	JOURNAL_ENTRY = 16,
+	SECTOR = 512,
 };
 
 /** struct bad - one thing that is wrong; @at tells it from the others */
@@ -241,6 +242,64 @@ static uint64_t skip_hole(const struct scan *s, uint64_t k, uint64_t chunks)
 	return next > k ? next : k + 1;
 }
 
+/* --- what was being written into a hole, in a file that is not sealed --- */
+
+/* Is any of the sectors at @at, or what is there of it, all zeros? */
+static bool sector_missing(const uint8_t *p, size_t n, uint64_t at)
+{
+	size_t i = 0;
+
+	while (i < n) {
+		size_t part = SECTOR - (at + i) % SECTOR;
+
+		if (part > n - i)
+			part = n - i;
+		if (all_zero(p + i, part))
+			return true;
+		i += part;
+	}
+	return false;
+}
+
+/*
+ * Is there a record of another length than the header's @need, as of what is,
+ * was or will be the last chunk; whole, or cut off at a sector's end? @most is
+ * that of a whole chunk.
+ */
+static bool other_length(const uint8_t *p, size_t n, size_t need, size_t most,
+			 uint64_t at)
+{
+	size_t end = n;
+
+	while (end && !p[end - 1])
+		end--;
+	/* A checksum may end with zeros, too. */
+	for (size_t i = end; i <= n && i <= end + RECORD_CHECKSUM; i++)
+		if (i > RECORD_OVERHEAD && sum_good(p, i - RECORD_CHECKSUM))
+			return true;
+	return end > need && end < most &&
+	       (SECTOR - (at + end) % SECTOR) % SECTOR < RECORD_CHECKSUM;
+}
+
+/*
+ * Only who has the key knows which chunks of an open file are holes, and a
+ * write into one may be under way, or may have been when its writer died.
+ */
+static bool interrupted(struct scan *s, uint64_t at, const uint8_t *p,
+			size_t n, size_t need)
+{
+	size_t most = record_size(s->chunk_size);
+	size_t there = s->r.size - at < most ? s->r.size - at : most;
+	ssize_t all;
+
+	if (!s->sealed_known || s->h.sealed)
+		return false;
+	if (sector_missing(p, n, at))
+		return true;
+	all = scrub_reader_get(&s->r, at, there, &p);
+	return all > 0 && other_length(p, (size_t)all, need, most, at);
+}
+
 /* Return: the number of the next record to look at, or an error. */
 static int64_t scan_record(struct scan *s, uint64_t k, uint64_t chunks)
 {
@@ -249,20 +308,24 @@ static int64_t scan_record(struct scan *s, uint64_t k, uint64_t chunks)
 	size_t want = s->r.size - at < need ? s->r.size - at : need;
 	enum bad_kind kind;
 	const uint8_t *p;
+	bool zero;
 	ssize_t n;
 	int err = 0;
 
 	n = scrub_reader_get(&s->r, at, want, &p);
 	if (n == -EINTR || n == -ENOMEM)
 		return n;
+	zero = n > 0 && all_zero(p, (size_t)n);
 	if (n < 0)
 		err = add_bad(s, BAD_UNREADABLE, at, (int64_t)k);
-	else if (!is_journaled(s, k) && !record_good(p, (size_t)n, need, &kind))
+	else if (!is_journaled(s, k) &&
+		 !record_good(p, (size_t)n, need, &kind) &&
+		 !interrupted(s, at, p, (size_t)n, need))
 		err = add_bad(s, kind, at, (int64_t)k);
 	if (err)
 		return err;
 	s->records++;
-	if (n > 0 && all_zero(p, (size_t)n))
+	if (zero)
 		return (int64_t)skip_hole(s, k, chunks);
 	return (int64_t)k + 1;
 }

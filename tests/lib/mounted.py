@@ -54,10 +54,15 @@ class Mount:
         with open("daemon.log", encoding="utf-8") as log:
             raise RuntimeError(log.read())
 
-    def kill(self):
-        """A crash of the daemon."""
+    def die(self):
+        """A crash of the daemon; whoever is at the mount gets errors."""
         self.daemon.kill()
         self.daemon.wait()
+
+    def kill(self):
+        """The same, and nothing is mounted any more."""
+        if self.daemon.returncode is None:
+            self.die()
         subprocess.run(["umount", "-l", MNT], check=True)
 
     def __exit__(self, *_):
