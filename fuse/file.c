@@ -127,7 +127,8 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off,
 
 /*
  * Where data is that the kernel has not written back yet, only the kernel
- * knows; it does not ask itself before it asks us. So with write-back it is
+ * knows; it does not ask itself before it asks us. Through mappings there is
+ * such data without write-back, too. So wherever files can be changed, it is
  * told to answer alone (all is data, up to the end), which is always right.
  */
 void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
@@ -137,7 +138,7 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 	int64_t n;
 
 	(void)fi;
-	if (fs.writeback) {
+	if (!fs.readonly) {
 		fuse_reply_err(req, ENOSYS);
 		return;
 	}
