@@ -4,6 +4,7 @@
  *
  *	main.c		the command: opening the archive, becoming a daemon
  *	mountpoint.c	which mount points are refused
+ *	replace.c	taking another daemon's place
  *	harden.c	keep keys and plaintext out of swap, dumps and debuggers
  *	keeper.c	a second process that unmounts, and has no keys
  *	sandbox.c	giving up all other rights
@@ -263,6 +264,14 @@ int sandbox_enter(bool kernel_cipher);
 
 /** mountpoint_check() - one line on stderr and -1 if it cannot be used */
 int mountpoint_check(const char *archive, const char *mountpoint);
+
+/* --- replace.c --- */
+
+/** replace_check() - -1, and a line on stderr, if it is not mounted there */
+int replace_check(const char *archive, const char *mountpoint);
+
+/** replace_mounted() - unmount it, unless it is used: then -1 and a line */
+int replace_mounted(const char *archive, const char *mountpoint);
 
 /* --- buffer.c --- */
 

@@ -46,26 +46,26 @@ static struct {
 /* --- in the keeper -------------------------------------------------------- */
 
 /* Only it may unmount what an ordinary user has mounted. */
-static int fusermount(const char *mountpoint)
+static int fusermount(const char *mountpoint, bool detach)
 {
 	int status = -1;
 	pid_t pid = fork();
 
 	if (!pid) {
-		execlp("fusermount3", "fusermount3", "-u", "-q", "-z", "--",
-		       mountpoint, NULL);
+		execlp("fusermount3", "fusermount3", detach ? "-uqz" : "-uq",
+		       "--", mountpoint, NULL);
 		_exit(127);
 	}
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	return pid > 0 && !status ? 0 : EPERM;
+	return pid > 0 && !status ? 0 : EBUSY;
 }
 
 static int unmount(const char *mountpoint, bool detach)
 {
 	if (!umount2(mountpoint, UMOUNT_NOFOLLOW | (detach ? MNT_DETACH : 0)))
 		return 0;
-	return detach && errno == EPERM ? fusermount(mountpoint) : errno;
+	return errno == EPERM ? fusermount(mountpoint, detach) : errno;
 }
 
 static void reply(int32_t number)

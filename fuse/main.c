@@ -20,6 +20,9 @@
 #define EXIT_USAGE	2
 /* umount(8) returns before the daemon has sealed what was open. */
 #define BUSY_SECONDS	2
+#define BUSY_REPLACED	60
+#define POLL_USEC	50000
+#define POLL_REPLACED	1000
 #define WRITER_TIMEOUT	3600.0
 #define READER_TIMEOUT	1.0
 
@@ -82,7 +85,8 @@ static double seconds(void)
 static int open_archive(const struct options *o,
 			const struct chaosimg_credential *cred)
 {
-	double until = seconds() + BUSY_SECONDS;
+	double until = seconds() +
+		       (o->replace ? BUSY_REPLACED : BUSY_SECONDS);
 	unsigned int flags = o->readonly ? CHAOSIMG_ARCHIVE_RDONLY : 0;
 	int err;
 
@@ -91,25 +95,48 @@ static int open_archive(const struct options *o,
 					    &fs.archive);
 		if (err != -EBUSY || seconds() > until)
 			break;
-		usleep(50000);
+		usleep(o->replace ? POLL_REPLACED : POLL_USEC);
 	}
 	return err ? complain_library() : 0;
 }
 
-static int unlock_archive(const struct options *o)
+static int choose_cipher(const struct options *o, struct chaosimg_archive *a)
+{
+	if (!o->cipher || !chaosimg_archive_set_cipher(a, o->cipher))
+		return 0;
+	return complain(o->cipher, "no such cipher implementation here");
+}
+
+/* What this program cannot open, the one that has it open keeps. */
+static int try_archive(const struct options *o,
+		       const struct chaosimg_credential *cred)
+{
+	struct chaosimg_archive *a;
+	int err;
+
+	if (chaosimg_archive_open(o->archive, cred, CHAOSIMG_ARCHIVE_RDONLY,
+				  &a))
+		return complain_library();
+	err = choose_cipher(o, a);
+	chaosimg_archive_close(a);
+	return err;
+}
+
+static int unlock_archive(const struct options *o, const char *mountpoint)
 {
 	struct chaosimg_credential *cred;
 	int err = get_credential(o, &cred);
 
 	if (err)
 		return err;
-	err = open_archive(o, cred);
+	if (o->replace)
+		err = try_archive(o, cred);
+	if (!err && o->replace)
+		err = replace_mounted(fs.real, mountpoint);
+	if (!err)
+		err = open_archive(o, cred);
 	chaosimg_credential_free(cred);
-	if (!err && o->cipher &&
-	    chaosimg_archive_set_cipher(fs.archive, o->cipher))
-		err = complain(o->cipher,
-			       "no such cipher implementation here");
-	return err;
+	return err ? err : choose_cipher(o, fs.archive);
 }
 
 static int set_up(const struct options *o)
@@ -176,7 +203,7 @@ static int serve_archive(const struct options *o, const char *mountpoint)
 	err = o->no_sandbox ? 0 : start_keeper(o, mountpoint);
 	harden_memory();
 	if (!err)
-		err = unlock_archive(o);
+		err = unlock_archive(o, mountpoint);
 	if (!err)
 		err = set_up(o);
 	if (!err)
@@ -241,13 +268,15 @@ static int run(const struct options *o)
 	if (!o->keyfile && !o->passfile && !passphrase_possible())
 		return complain(o->archive, "give keyfile= or passfile=, "
 				"there is no terminal to ask on"), EXIT_USAGE;
-	if (mountpoint_check(o->archive, o->mountpoint))
+	if (!o->replace && mountpoint_check(o->archive, o->mountpoint))
 		return EXIT_FAILURE;
 	fs.real = realpath(o->archive, NULL);
 	if (!fs.real)
 		return complain(o->archive, strerror(errno)), EXIT_FAILURE;
 	if (!realpath(o->mountpoint, mountpoint))
 		return complain(o->mountpoint, strerror(errno)), EXIT_FAILURE;
+	if (o->replace && replace_check(fs.real, mountpoint))
+		return EXIT_FAILURE;
 	return o->foreground ? serve_archive(o, mountpoint) :
 			       detach(o, mountpoint);
 }

@@ -33,6 +33,7 @@ static const struct fuse_opt specs[] = {
 	OPTION("threads=%u", threads),
 	OPTION("no_writeback", no_writeback),
 	OPTION("no_sandbox", no_sandbox),
+	OPTION("replace", replace),
 	OPTION("ro", readonly),
 	{ "rw", offsetof(struct options, readonly), 0 },
 	PASS("allow_other"), PASS("auto_unmount"),
@@ -142,6 +143,8 @@ void options_help(void)
 	      "  ro              change nothing; may go beside another mount\n"
 	      "  no_writeback    pass each write on at once\n"
 	      "  threads=N       at most N requests at a time (16)\n"
+	      "  replace         take the place of the daemon that serves the\n"
+	      "                  mount, which nobody may use\n"
 	      "  no_sandbox      keep all rights, for debuggers\n"
 	      "  cipher=NAME     the cipher's implementation\n"
 	      "                  (see: chaosimg cipher --list)\n"

@@ -18,6 +18,7 @@
  * @readonly: ro
  * @no_writeback: no_writeback
  * @no_sandbox: no_sandbox
+ * @replace: replace
  * @help: --help
  * @version: --version
  */
@@ -33,6 +34,7 @@ struct options {
 	int readonly;
 	int no_writeback;
 	int no_sandbox;
+	int replace;
 	int help;
 	int version;
 };
