@@ -428,9 +428,24 @@ static int fill_dir(struct making *m, int fd, struct inode **out)
 	if (err)
 		return err;
 	err = rename_noreplace(m->dir->fd, m->tmp, m->sn.name);
+	/* It may have been done all the same. */
+	if (err && entry_holds(m->dir, m->sn.name, *out) == 1)
+		err = 0;
 	if (err)
 		inode_put(*out, 1);
 	return err;
+}
+
+/* It got no name, if it is certain that it still has the temporary one. */
+static void unmake_dir(const struct making *m, int fd)
+{
+	struct stat st;
+
+	if (fstatat(m->dir->fd, m->tmp, &st, AT_SYMLINK_NOFOLLOW))
+		return;
+	if (fd >= 0)
+		unlinkat(fd, CHAOSIMG_DIR_ENTRY, 0);
+	unlinkat(m->dir->fd, m->tmp, AT_REMOVEDIR);
 }
 
 static int make_dir(struct making *m, struct inode **out)
@@ -446,10 +461,8 @@ static int make_dir(struct making *m, struct inode **out)
 	err = fd < 0 ? -errno : fill_dir(m, fd, out);
 	if (!err)
 		dir_made(*out);
-	else if (fd >= 0)
-		unlinkat(fd, CHAOSIMG_DIR_ENTRY, 0);
-	if (err)
-		unlinkat(m->dir->fd, m->tmp, AT_REMOVEDIR);
+	else
+		unmake_dir(m, fd);
 	if (fd >= 0)
 		close(fd);
 	return err;
@@ -468,6 +481,19 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 
 /* --- further names -------------------------------------------------------- */
 
+/* It may have been made all the same; only if not, forget the name. */
+static int link_failed(const struct making *m, struct inode *in, bool bound)
+{
+	int err = -errno, holds = entry_holds(m->dir, m->sn.name, in);
+
+	/* An existing name may be one of this very file. */
+	if (holds == 1)
+		return err == -EEXIST ? err : 0;
+	if (bound && !holds)
+		content_unbind(in, m->sn.binding, NULL, NULL);
+	return err;
+}
+
 static int make_link(struct making *m, struct inode *in)
 {
 	bool bound = inode_is_reg(in);
@@ -482,12 +508,8 @@ static int make_link(struct making *m, struct inode *in)
 		err = content_bind(in, m->sn.binding);
 	inode_proc_path(in, path);
 	if (!err && linkat(AT_FDCWD, path, m->dir->fd, m->sn.name,
-			   AT_SYMLINK_FOLLOW)) {
-		err = -errno;
-		/* An existing name may be one of this very file. */
-		if (bound && err != -EEXIST)
-			content_unbind(in, m->sn.binding, NULL, NULL);
-	}
+			   AT_SYMLINK_FOLLOW))
+		err = link_failed(m, in, bound);
 	if (bound)
 		content_close(in);
 	return err;

@@ -57,7 +57,8 @@ static int handle_open(const struct handle *h, int flags)
 	int fd;
 
 	memcpy(b.h.f_handle, h->bytes, h->len);
-	fd = open_by_handle_at(fs.data_fd, &b.h, flags | O_CLOEXEC);
+	fd = TEMP_FAILURE_RETRY(open_by_handle_at(fs.data_fd, &b.h,
+						  flags | O_CLOEXEC));
 	return fd < 0 ? -errno : fd;
 }
 

@@ -248,7 +248,7 @@ void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync,
 
 	(void)ino;
 	(void)datasync;
-	if (!err && fsync(dirfd(listing_of(fi)->dp)))
+	if (!err && TEMP_FAILURE_RETRY(fsync(dirfd(listing_of(fi)->dp))))
 		err = -errno;
 	fuse_reply_err(req, -err);
 }

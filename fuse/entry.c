@@ -143,6 +143,16 @@ void entry_reply(fuse_req_t req, int err, struct inode *in,
 	evict_catch_up();
 }
 
+int entry_holds(const struct inode *dir, const char *stored,
+		const struct inode *in)
+{
+	struct stat st;
+
+	if (!fstatat(dir->fd, stored, &st, AT_SYMLINK_NOFOLLOW))
+		return st.st_dev == in->dev && st.st_ino == in->ino;
+	return errno == ENOENT ? 0 : -errno;
+}
+
 int entry_temporary(char name[CHAOSIMG_NAME_MAX + 1])
 {
 	uint64_t r[2];
@@ -228,6 +238,18 @@ static bool is_leftover(struct inode *dir, bool id_known, int dirfd,
 						 stored, name, NULL) == -ENOENT;
 }
 
+/* What cannot be read may be an entry: then the directory is not empty. */
+static const struct dirent *next_entry(DIR *dp, int *err)
+{
+	const struct dirent *d;
+
+	errno = 0;
+	d = readdir(dp);
+	if (!d)
+		*err = -errno;
+	return d;
+}
+
 /* Is there anything besides leftovers? With @remove, these go. */
 static int scan(struct inode *dir, bool id_known, DIR *dp, bool remove)
 {
@@ -235,7 +257,7 @@ static int scan(struct inode *dir, bool id_known, DIR *dp, bool remove)
 	int err = 0;
 
 	rewinddir(dp);
-	while (!err && (d = readdir(dp))) {
+	while (!err && (d = next_entry(dp, &err))) {
 		if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, "..") ||
 		    !strcmp(d->d_name, CHAOSIMG_DIR_ENTRY))
 			continue;
@@ -343,7 +365,7 @@ static int sync_dir(struct inode *dir)
 	fd = inode_reopen(dir, O_RDONLY | O_DIRECTORY);
 	if (fd < 0)
 		return fd;
-	err = fsync(fd) ? -errno : 0;
+	err = TEMP_FAILURE_RETRY(fsync(fd)) ? -errno : 0;
 	close(fd);
 	return err;
 }
@@ -359,7 +381,8 @@ int dirs_sync_two(struct inode *a, struct inode *b)
 
 static int sync_each(const struct new_dirs *list)
 {
-	int err = list->more && syncfs(fs.data_fd) ? -errno : 0;
+	int err = list->more && TEMP_FAILURE_RETRY(syncfs(fs.data_fd)) ?
+		  -errno : 0;
 	unsigned int i;
 
 	for (i = 0; i < list->count; i++) {

@@ -208,7 +208,8 @@ int patient_open(int dirfd, const char *path, int flags, mode_t mode)
 	int tries = 0, fd;
 
 	do {
-		fd = openat(dirfd, path, flags | O_CLOEXEC, mode);
+		fd = TEMP_FAILURE_RETRY(openat(dirfd, path, flags | O_CLOEXEC,
+					       mode));
 	} while (fd < 0 && errno == EMFILE && patience(++tries));
 	return fd;
 }

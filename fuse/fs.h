@@ -539,6 +539,17 @@ void entry_fill(struct inode *in, const struct stat *st,
 void entry_reply(fuse_req_t req, int err, struct inode *in,
 		 const struct stat *st);
 
+/**
+ * entry_holds() - does a stored name stand for this object?
+ * @dir: the directory, in use
+ * @stored: the name
+ * @in: the object
+ * Return: 1; 0; or an error if that cannot be told. To be asked after a call
+ * that failed: it may have been done all the same.
+ */
+int entry_holds(const struct inode *dir, const char *stored,
+		const struct inode *in);
+
 /** entry_temporary() - a random name that no entry has */
 int entry_temporary(char name[CHAOSIMG_NAME_MAX + 1]);
 

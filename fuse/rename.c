@@ -104,36 +104,47 @@ static int permit(const struct end *from, const struct end *to)
 
 /*
  * It stands at @here now, and not at @there: the end of what permit() began.
- * If it was @moved, that has to be durable before the old place is forgotten.
+ * If it was @moved, that has to be durable before the old place is forgotten;
+ * if not, it has to be certain that it does not stand there.
  */
 static void settle(struct inode *in, const struct end *here,
 		   const struct end *there, bool moved)
 {
 	struct inode *dir = moved ? there->dir : NULL;
 	struct inode *other = moved ? here->dir : NULL;
+	bool sure = moved || !entry_holds(there->dir, there->sn.name, in);
 
 	if (inode_is_dir(in)) {
-		if (!dirs_sync_two(dir, other))
+		if (sure && !dirs_sync_two(dir, other))
 			bind_dir(in, &here->place, NULL);
 		pthread_mutex_lock(&in->lock);
 		in->place = here->place;
 		pthread_mutex_unlock(&in->lock);
 	} else if (inode_is_reg(in)) {
-		content_unbind(in, there->sn.binding, dir, other);
+		if (sure)
+			content_unbind(in, there->sn.binding, dir, other);
 		content_close(in);
 	}
+}
+
+/* It may have been done all the same: over a network answers can get lost. */
+static int failed(const struct end *a, const struct end *b)
+{
+	int err = -errno;
+
+	return entry_holds(b->dir, b->sn.name, a->in) == 1 ? 0 : err;
 }
 
 static int exchange(const struct end *a, const struct end *b)
 {
 	return renameat2(a->dir->fd, a->sn.name, b->dir->fd, b->sn.name,
-			 RENAME_EXCHANGE) ? -errno : 0;
+			 RENAME_EXCHANGE) ? failed(a, b) : 0;
 }
 
 static int plain_rename(const struct end *a, const struct end *b)
 {
 	return renameat(a->dir->fd, a->sn.name, b->dir->fd, b->sn.name) ?
-	       -errno : 0;
+	       failed(a, b) : 0;
 }
 
 /*
