@@ -7,6 +7,8 @@
  * images that were not written yet, to a call that some library begins to make
  * one day, would be worse; what nobody but an intruder tries kills.
  */
+#include <linux/netlink.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,7 +23,6 @@
 #include <unistd.h>
 
 #include <cap-ng.h>
-#include <sched.h>
 #include <seccomp.h>
 
 #include "fs.h"
@@ -58,11 +59,11 @@ static const int allowed[] = {
 	SCMP_SYS(getrandom), SCMP_SYS(getdents64), SCMP_SYS(lseek),
 	SCMP_SYS(fstat), SCMP_SYS(ftruncate), SCMP_SYS(fallocate),
 	SCMP_SYS(fadvise64), SCMP_SYS(sync_file_range), SCMP_SYS(syncfs),
-	SCMP_SYS(statx), SCMP_SYS(fstatfs), SCMP_SYS(write), SCMP_SYS(readlink),
+	SCMP_SYS(fstatfs), SCMP_SYS(write), SCMP_SYS(readlink),
 	SCMP_SYS(readlinkat), SCMP_SYS(mkdirat), SCMP_SYS(mknodat),
 	SCMP_SYS(linkat), SCMP_SYS(symlinkat), SCMP_SYS(unlinkat),
-	SCMP_SYS(unlink), SCMP_SYS(renameat), SCMP_SYS(renameat2),
-	SCMP_SYS(fchmod), SCMP_SYS(fchmodat), SCMP_SYS(chmod), SCMP_SYS(fchown),
+	SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(fchmod),
+	SCMP_SYS(fchmodat), SCMP_SYS(chmod), SCMP_SYS(fchown),
 	SCMP_SYS(fchownat), SCMP_SYS(utimensat), SCMP_SYS(getxattr),
 	SCMP_SYS(setxattr), SCMP_SYS(listxattr), SCMP_SYS(removexattr),
 	SCMP_SYS(fgetxattr), SCMP_SYS(fsetxattr), SCMP_SYS(flistxattr),
@@ -71,19 +72,17 @@ static const int allowed[] = {
 	/* memory and its locks */
 	SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(brk),
 	SCMP_SYS(mlock), SCMP_SYS(mlock2), SCMP_SYS(munlock),
-	SCMP_SYS(membarrier),
 	/* threads, signals, time */
 	SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(rseq),
 	SCMP_SYS(set_robust_list), SCMP_SYS(sched_yield),
 	SCMP_SYS(sched_getaffinity), SCMP_SYS(sysinfo), SCMP_SYS(uname),
 	SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigaction),
 	SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
-	SCMP_SYS(rt_sigtimedwait), SCMP_SYS(sigaltstack),
-	SCMP_SYS(clock_gettime), SCMP_SYS(clock_getres),
-	SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep), SCMP_SYS(gettimeofday),
-	SCMP_SYS(time), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(getuid),
-	SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getegid), SCMP_SYS(poll),
-	SCMP_SYS(ppoll),
+	SCMP_SYS(rt_sigtimedwait), SCMP_SYS(clock_gettime),
+	SCMP_SYS(clock_getres), SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep),
+	SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(getpid),
+	SCMP_SYS(gettid), SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid),
+	SCMP_SYS(getegid), SCMP_SYS(poll), SCMP_SYS(ppoll),
 	/* syslog and the keeper; the sockets themselves: see below */
 	SCMP_SYS(connect), SCMP_SYS(sendto), SCMP_SYS(recvfrom),
 };
@@ -195,7 +194,11 @@ static int add_uses(scmp_filter_ctx ctx)
 
 static int add_kernel_cipher(scmp_filter_ctx ctx)
 {
-	if (allow_if(ctx, SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_ALG)))
+	/* libkcapi asks what the kernel has, too. */
+	if (allow_if(ctx, SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_ALG)) ||
+	    seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+			     SCMP_A0(SCMP_CMP_EQ, AF_NETLINK),
+			     SCMP_A2(SCMP_CMP_EQ, NETLINK_CRYPTO)))
 		return -1;
 	return add(ctx, SCMP_ACT_ALLOW, for_kernel_cipher,
 		   COUNT(for_kernel_cipher));
@@ -209,8 +212,10 @@ static int filter_calls(bool kernel_cipher)
 
 	if (!ctx)
 		return -1;
+	/* It runs nobody else's code: old kernels need not slow it down. */
 	err = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH,
 			       SCMP_ACT_KILL_PROCESS) ||
+	      seccomp_attr_set(ctx, SCMP_FLTATR_CTL_SSB, 1) ||
 	      add(ctx, SCMP_ACT_ALLOW, allowed, COUNT(allowed)) ||
 	      add_uses(ctx) ||
 	      (kernel_cipher && add_kernel_cipher(ctx)) ||

@@ -8,6 +8,7 @@
  * and the same for some uses of calls of which others are allowed. With the
  * argument "kernel": the sandbox for the kernel's cipher.
  */
+#include <linux/netlink.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,6 +63,9 @@ static const struct use uses[] = {
 	{ "internet", SYS_socket, { AF_INET, SOCK_STREAM } },
 	{ "unix-socket", SYS_socket, { AF_UNIX, SOCK_DGRAM } },
 	{ "packets", SYS_socket, { AF_PACKET, SOCK_RAW } },
+	{ "kernel-crypto-list", SYS_socket, { AF_NETLINK, SOCK_RAW,
+					      NETLINK_CRYPTO } },
+	{ "routes", SYS_socket, { AF_NETLINK, SOCK_RAW, NETLINK_ROUTE } },
 	{ "kernel-crypto", SYS_socket, { AF_ALG, SOCK_SEQPACKET } },
 	{ "dumpable", SYS_prctl, { PR_SET_DUMPABLE, 1 } },
 	{ "thread-name", SYS_prctl, { PR_SET_NAME, (long)"x" } },
