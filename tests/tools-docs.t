@@ -13,7 +13,8 @@ sys.path.insert(0, "tests/lib")
 from tap import BUILD, CHAOSIMG, TOP, done, ok, run, same, scratch, skip, works
 
 COMMANDS = ["init", "keyfile", "key", "info", "scrub", "fsck", "rekey",
-            "encrypt", "decrypt", "cipher", "bench"]
+            "encrypt", "decrypt", "cipher", "bench",
+            "authority", "user", "policy"]
 COMPLETION = os.path.join(TOP, "tools/completion/chaosimg.bash")
 COMMON = {"--help", "--version"}
 
@@ -94,6 +95,12 @@ def completion():
     same("a rate is none", complete("scrub", "--rate", ""), [])
     same("also after =", complete("init", "--keyfile", "=", "f"), ["file"])
     same("IN is any file", complete("encrypt", ""), ["dir with space", "file"])
+    same("what an authority does", complete("authority", ""),
+         ["init", "issue", "show"])
+    same("what becomes of a user's key", complete("user", ""), ["add", "show"])
+    same("which is any file", complete("user", "add", "f"), ["file"])
+    same("so is a public key", complete("policy", "check", "-a", "x",
+                                        "--authority", "f"), ["file"])
     same("an IV is not a file", complete("cipher", "-i", ""), [])
     same("what is measured is a directory", complete("bench", ""),
          ["dir with space"])
@@ -165,7 +172,7 @@ def installed(folder):
     if not ok("make install", make.returncode == 0, make.stderr):
         return
     usr = os.path.join(root, "usr")
-    for name in ["bin/chaosimg", "bin/chaosimgfs", "include/chaosimg.h",
+    for name in ["bin/chaosimg", "bin/chaosimgfs", "include/chaosimg.h", "include/chaosimg_abe.h",
                  "lib/libchaosimg.a", "lib/libchaosimg.so",
                  "lib/pkgconfig/chaosimg.pc", "share/man/man1/chaosimg.1",
                  "share/man/man1/chaosimg-init.1",

@@ -8,7 +8,7 @@
 
 #include "tool.h"
 
-static void warn_if_exposed(const char *path)
+void warn_if_exposed(const char *path)
 {
 	struct stat st;
 

@@ -50,6 +50,8 @@ enum {
 	OPT_DRY_RUN,
 	OPT_NAMES,
 	OPT_SECONDS,
+	OPT_USER,
+	OPT_AUTHORITY,
 };
 
 /**
@@ -96,7 +98,8 @@ struct tool_command {
 };
 
 extern const struct tool_command cmd_init, cmd_keyfile, cmd_key, cmd_info,
-	cmd_scrub, cmd_fsck, cmd_rekey, cmd_encrypt, cmd_decrypt, cmd_cipher, cmd_bench;
+	cmd_scrub, cmd_fsck, cmd_rekey, cmd_encrypt, cmd_decrypt, cmd_cipher, cmd_bench,
+	cmd_authority, cmd_user, cmd_policy;
 
 /**
  * next_option() - getopt_long() over a command's table
@@ -204,6 +207,9 @@ struct credential_args {
 int credential_get(const struct tool_command *cmd,
 		   const struct credential_args *args, const char *object,
 		   bool fresh, struct chaosimg_credential **out);
+
+/** warn_if_exposed() - say so if others than its owner may read a file */
+void warn_if_exposed(const char *path);
 
 /** PROMPT_SIZE - room for a line that a terminal delivers, and a NUL */
 #define PROMPT_SIZE	4097

@@ -17,7 +17,7 @@
 #include "policy.h"
 
 enum {
-	ABE_USER_ATTRIBUTES_MAX = 256,
+	ABE_USER_ATTRIBUTES_MAX = CHAOSIMG_USER_ATTRIBUTES_MAX,
 	ABE_SEED = 32,
 	/* Numbers that sharing one secret takes: fewer than leaves. */
 	ABE_SHARES_MAX = POLICY_LEAVES_MAX,
@@ -57,12 +57,14 @@ struct abe_secret {
  * @authority: which of the user's
  * @K: g2 * alpha + H(user) * y + F(attribute) * t
  * @L: g1 * t, which the paper calls K'
+ * @F: F(attribute), so that it is hashed once
  */
 struct abe_attribute {
 	char name[POLICY_LEAF_MAX + 1];
 	unsigned int authority;
 	blst_p2_affine K;
 	blst_p1_affine L;
+	blst_p2_affine F;
 };
 
 /**
@@ -190,24 +192,36 @@ void share(const struct chaosimg_policy *p, const blst_fr *secret,
 /**
  * struct share_use - how a leaf helps to get the secret back
  * @used: does it?
- * @one: is its coefficient 1?
- * @coefficient: the secret is the sum of these times the shares
+ * @small: its coefficient if that is a small number, else 0
+ * @coefficient: its coefficient
  */
 struct share_use {
 	bool used;
-	bool one;
+	int64_t small;
 	blst_fr coefficient;
+};
+
+/**
+ * struct share_plan - which leaves to use, and how
+ * @leaf: one for each leaf
+ * @whole: is @scale 1?
+ * @scale: times the sum of coefficients times shares, it is the secret
+ */
+struct share_plan {
+	struct share_use leaf[POLICY_LEAVES_MAX];
+	bool whole;
+	blst_fr scale;
 };
 
 /**
  * share_select() - as few leaves as will do
  * @p: the policy
  * @have: for each leaf, whether its attribute is there
- * @out: one for each leaf
+ * @out: receives which
  * Return: do they satisfy the policy?
  */
 bool share_select(const struct chaosimg_policy *p, const bool *have,
-		  struct share_use *out);
+		  struct share_plan *out);
 
 /* --- abe_scheme.c ---------------------------------------------------------- */
 
@@ -218,11 +232,13 @@ void abe_public_key(const struct abe_secret *secret,
 /** abe_hash_user() - H */
 void abe_hash_user(blst_p2_affine *out, const char *user);
 
-/** abe_attribute_key() - issue one. Return: 0, -ENOMEM or -EIO */
+/** abe_hash_attribute() - F, of "attribute@authority" by its authority's id */
+void abe_hash_attribute(blst_p2_affine *out, const uint8_t authority[ABE_ID],
+			const char *name);
+
+/** abe_attribute_key() - issue one; its name and F are there. Return: 0 or -EIO */
 int abe_attribute_key(const struct abe_secret *secret,
-		      const uint8_t authority[ABE_ID],
-		      const blst_p2_affine *user, const char *name,
-		      struct abe_attribute *out);
+		      const blst_p2_affine *user, struct abe_attribute *out);
 
 /** abe_attribute_ok() - is it what its authority issues? -ENOMEM counts as no */
 bool abe_attribute_ok(const struct chaosimg_authority *a,
@@ -247,12 +263,14 @@ struct abe_coins {
  * abe_rows() - the leaves' parts of a ciphertext
  * @p: the policy
  * @authority: for each leaf, whose it is
+ * @key: for each leaf, a user's key that knows its F, or NULL
  * @coins: determine everything
  * @out: receives ABE_ROW bytes for each leaf
  * Return: 0 or -ENOMEM.
  */
 int abe_rows(const struct chaosimg_policy *p,
 	     const struct chaosimg_authority *const *authority,
+	     const struct abe_attribute *const *key,
 	     const struct abe_coins *coins, uint8_t *out);
 
 /** abe_mask() - e(g1, g2) to the power of z, in bytes */
@@ -262,7 +280,7 @@ void abe_mask(const blst_fr *z, uint8_t out[ABE_GT]);
  * abe_unmask() - the same from a ciphertext
  * @u: the user
  * @key: for each leaf, which of the user's attributes it is, or NULL
- * @use: for each leaf, whether and how it is used
+ * @plan: whether and how each leaf is used
  * @leaves: how many
  * @rows: the ciphertext's
  * @out: receives it
@@ -271,7 +289,7 @@ void abe_mask(const blst_fr *z, uint8_t out[ABE_GT]);
  */
 int abe_unmask(const struct chaosimg_user *u,
 	       const struct abe_attribute *const *key,
-	       const struct share_use *use, unsigned int leaves,
+	       const struct share_plan *plan, unsigned int leaves,
 	       const uint8_t *rows, uint8_t out[ABE_GT]);
 
 /* --- abe_authority.c, abe_user.c ------------------------------------------- */

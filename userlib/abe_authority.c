@@ -212,8 +212,8 @@ static int issue(const struct abe_secret *secret, struct chaosimg_user *u,
 		struct abe_attribute *a = &u->attribute[u->attributes];
 
 		join(a->name, attributes[u->attributes], secret->name);
-		ret = abe_attribute_key(secret, u->authority[0]->id, &u->hash,
-					a->name, a);
+		abe_hash_attribute(&a->F, u->authority[0]->id, a->name);
+		ret = abe_attribute_key(secret, &u->hash, a);
 	}
 	return ret;
 }

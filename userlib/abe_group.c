@@ -16,6 +16,7 @@
 
 #include "abe_group.h"
 #include "archive.h"
+#include "bytes.h"
 #include "error.h"
 
 #define SCALAR_BITS	255
@@ -80,6 +81,28 @@ void g1_times(blst_p1 *out, const blst_p1 *p, const blst_fr *k)
 	blst_scalar_from_fr(&s, k);
 	blst_p1_mult(out, p, s.b, SCALAR_BITS);
 	OPENSSL_cleanse(&s, sizeof(s));
+}
+
+static unsigned int bits(uint64_t k)
+{
+	return 64 - (unsigned int)__builtin_clzll(k);
+}
+
+static uint64_t magnitude(int64_t k)
+{
+	return k < 0 ? -(uint64_t)k : (uint64_t)k;
+}
+
+void g1_times_small(blst_p1 *out, const blst_p1 *p, int64_t k)
+{
+	uint8_t le[8];
+
+	put_le64(le, magnitude(k));
+	if (magnitude(k) == 1)
+		*out = *p;
+	else
+		blst_p1_mult(out, p, le, bits(magnitude(k)));
+	blst_p1_cneg(out, k < 0);
 }
 
 void g2_times(blst_p2 *out, const blst_p2 *p, const blst_fr *k)
@@ -239,18 +262,26 @@ static unsigned int column(const uint64_t digit[DIGITS], int bit)
 /* Looks at all of them, so that the cache learns nothing. */
 static void pick(blst_fp12 *out, const struct gt_base *base, unsigned int index)
 {
-	enum { WORDS = sizeof(blst_fp12) / sizeof(limb_t) };
-	limb_t *to = (limb_t *)out;
+	/* Two words at once, of which each compiler makes what there is. */
+	typedef uint64_t pair __attribute__((vector_size(16), aligned(8),
+					      may_alias));
+	enum { PAIRS = sizeof(blst_fp12) / sizeof(pair) };
+	const pair *from = (const pair *)base->of;
+	pair *to = (pair *)out, mask[16];
 	unsigned int i, j;
 
-	memset(out, 0, sizeof(*out));
 	for (i = 0; i < 16; i++) {
-		const limb_t *from = (const limb_t *)&base->of[i];
 		/* All ones if i is the index, else 0. */
-		limb_t mask = -(limb_t)(((i ^ index) - 1u) >> 31);
+		uint64_t m = -(uint64_t)(((i ^ index) - 1u) >> 31);
 
-		for (j = 0; j < WORDS; j++)
-			to[j] |= from[j] & mask;
+		mask[i] = (pair){ m, m };
+	}
+	for (j = 0; j < PAIRS; j++) {
+		pair sum = { 0, 0 };
+
+		for (i = 0; i < 16; i++)
+			sum |= from[i * PAIRS + j] & mask[i];
+		to[j] = sum;
 	}
 }
 
@@ -277,6 +308,22 @@ void gt_power(blst_fp12 *out, const struct gt_base *a, const blst_fr *x,
 	OPENSSL_cleanse(digit, sizeof(digit));
 	OPENSSL_cleanse(&power, sizeof(power));
 	OPENSSL_cleanse(&factor, sizeof(factor));
+}
+
+void gt_power_small(blst_fp12 *out, const blst_fp12 *f, int64_t k)
+{
+	uint64_t n = magnitude(k);
+	blst_fp12 power = *f;
+	unsigned int bit;
+
+	for (bit = bits(n) - 1; bit--;) {
+		blst_fp12_cyclotomic_sqr(&power, &power);
+		if (n >> bit & 1)
+			blst_fp12_mul(&power, &power, f);
+	}
+	if (k < 0)
+		blst_fp12_conjugate(&power);
+	*out = power;
 }
 
 static struct gt_base generator;

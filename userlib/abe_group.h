@@ -41,6 +41,9 @@ bool scalar_read(blst_fr *out, const uint8_t in[ABE_SCALAR]);
 /** g1_times() - @p times @k */
 void g1_times(blst_p1 *out, const blst_p1 *p, const blst_fr *k);
 
+/** g1_times_small() - the same for a number that is no secret, nor 0 */
+void g1_times_small(blst_p1 *out, const blst_p1 *p, int64_t k);
+
 /** g2_times() - @p times @k */
 void g2_times(blst_p2 *out, const blst_p2 *p, const blst_fr *k);
 
@@ -50,13 +53,10 @@ void g1_write(uint8_t out[ABE_G1], const blst_p1 *p);
 /** g2_write() - to ABE_G2 bytes */
 void g2_write(uint8_t out[ABE_G2], const blst_p2 *p);
 
-/**
- * g1_read() - from ABE_G1 bytes
- * Return: is it the one form of a point of the group, and not its zero?
- */
+/** g1_read() - Return: are these the one form of a point of G1, not its zero? */
 bool g1_read(blst_p1_affine *out, const uint8_t in[ABE_G1]);
 
-/** g2_read() - the same from ABE_G2 bytes */
+/** g2_read() - the same for G2 */
 bool g2_read(blst_p2_affine *out, const uint8_t in[ABE_G2]);
 
 /**
@@ -95,6 +95,9 @@ const struct gt_base *gt_generator(void);
  */
 void gt_power(blst_fp12 *out, const struct gt_base *a, const blst_fr *x,
 	      const struct gt_base *b, const blst_fr *y);
+
+/** gt_power_small() - to a power that is no secret, nor 0 */
+void gt_power_small(blst_fp12 *out, const blst_fp12 *f, int64_t k);
 
 /** struct gt_product - a product of pairings, with one final exponentiation */
 struct gt_product {

@@ -59,6 +59,7 @@ static int hash(const char *label, const struct part *part, size_t n,
  * @authorities: how many of @listed are in use
  * @listed: the policy's authorities, in the order in which it names them
  * @of_leaf: for each leaf, which of them
+ * @key: for each leaf, the user's key for it, or NULL
  * @frame: all its bytes
  * @len: their length
  * @head: how many come before the masked seed
@@ -68,6 +69,7 @@ struct kem {
 	unsigned int authorities;
 	const struct chaosimg_authority *listed[CHAOSIMG_AUTHORITIES_MAX];
 	const struct chaosimg_authority *of_leaf[POLICY_LEAVES_MAX];
+	const struct abe_attribute *key[POLICY_LEAVES_MAX];
 	uint8_t *frame;
 	size_t len;
 	size_t head;
@@ -136,7 +138,7 @@ static int encrypt(const struct kem *k, const struct part *context,
 		return ret;
 	for (i = 0; i < ABE_SEED; i++)
 		out[i] = s->seed[i] ^ s->mask[i];
-	return abe_rows(k->p, k->of_leaf, &s->coins, out + ABE_SEED);
+	return abe_rows(k->p, k->of_leaf, k->key, &s->coins, out + ABE_SEED);
 }
 
 static int derive_key(const struct kem *k, const struct part *context,
@@ -391,23 +393,22 @@ key_for(const struct chaosimg_user *u, const struct opened *o, unsigned int i)
 	return NULL;
 }
 
-static int unmask(const struct chaosimg_user *u, const struct opened *o,
+static int unmask(const struct chaosimg_user *u, struct opened *o,
 		  struct secrets *s)
 {
-	const struct abe_attribute *key[POLICY_LEAVES_MAX];
-	struct share_use use[POLICY_LEAVES_MAX];
 	bool have[POLICY_LEAVES_MAX];
+	struct share_plan plan;
 	unsigned int i, leaves = o->policy->leaves;
 	int ret;
 
 	for (i = 0; i < leaves; i++) {
-		key[i] = key_for(u, o, i);
-		have[i] = key[i];
+		o->k.key[i] = key_for(u, o, i);
+		have[i] = o->k.key[i];
 	}
-	if (!share_select(o->policy, have, use))
+	if (!share_select(o->policy, have, &plan))
 		return fail(EACCES, "%s: %s has not the attributes for it",
 			    where, u->name);
-	ret = abe_unmask(u, key, use, leaves, o->seed + ABE_SEED, s->gt);
+	ret = abe_unmask(u, o->k.key, &plan, leaves, o->seed + ABE_SEED, s->gt);
 	if (!ret)
 		ret = draw_mask(&o->k, s);
 	for (i = 0; i < ABE_SEED && !ret; i++)
@@ -415,7 +416,7 @@ static int unmask(const struct chaosimg_user *u, const struct opened *o,
 	return ret;
 }
 
-static int decapsulate(const struct chaosimg_user *u, const struct opened *o,
+static int decapsulate(const struct chaosimg_user *u, struct opened *o,
 		       const struct part *context, struct secrets *s,
 		       uint8_t key[CHAOSIMG_KEY_SIZE])
 {

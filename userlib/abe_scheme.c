@@ -37,15 +37,17 @@ void abe_hash_user(blst_p2_affine *out, const char *user)
 }
 
 /* Of an authority by its id: whoever takes its name is another one. */
-static void hash_attribute(blst_p2 *out, const uint8_t authority[ABE_ID],
-			   const char *name)
+void abe_hash_attribute(blst_p2_affine *out, const uint8_t authority[ABE_ID],
+			const char *name)
 {
 	uint8_t msg[ABE_ID + CHAOSIMG_ATTRIBUTE_MAX];
 	size_t len = strcspn(name, "@");
+	blst_p2 p;
 
 	memcpy(msg, authority, ABE_ID);
 	memcpy(msg + ABE_ID, name, len);
-	g2_hash(out, DST_ATTRIBUTE, msg, ABE_ID + len);
+	g2_hash(&p, DST_ATTRIBUTE, msg, ABE_ID + len);
+	blst_p2_to_affine(out, &p);
 }
 
 /* --- keys ------------------------------------------------------------------ */
@@ -61,9 +63,7 @@ void abe_public_key(const struct abe_secret *secret,
 }
 
 int abe_attribute_key(const struct abe_secret *secret,
-		      const uint8_t authority[ABE_ID],
-		      const blst_p2_affine *user, const char *name,
-		      struct abe_attribute *out)
+		      const blst_p2_affine *user, struct abe_attribute *out)
 {
 	blst_p2 sum, part;
 	blst_p1 l;
@@ -76,7 +76,7 @@ int abe_attribute_key(const struct abe_secret *secret,
 	blst_p2_from_affine(&part, user);
 	g2_times(&part, &part, &secret->y);
 	blst_p2_add_or_double(&sum, &sum, &part);
-	hash_attribute(&part, authority, name);
+	blst_p2_from_affine(&part, &out->F);
 	g2_times(&part, &part, &t);
 	blst_p2_add_or_double(&sum, &sum, &part);
 	blst_p2_to_affine(&out->K, &sum);
@@ -94,20 +94,16 @@ bool abe_attribute_ok(const struct chaosimg_authority *a,
 		      const struct abe_attribute *attribute)
 {
 	struct gt_product product;
-	blst_p2_affine f;
 	blst_p1 minus = *blst_p1_generator(), l;
-	blst_p2 hash;
 	blst_fp12 rest;
 
 	if (gt_product_begin(&product))
 		return false;
-	hash_attribute(&hash, a->id, attribute->name);
-	blst_p2_to_affine(&f, &hash);
 	blst_p1_cneg(&minus, true);
 	blst_p1_from_affine(&l, &attribute->L);
 	gt_product_add(&product, &minus, &attribute->K);
 	gt_product_add(&product, &a->Y, user);
-	gt_product_add(&product, &l, &f);
+	gt_product_add(&product, &l, &attribute->F);
 	gt_product_end(&product, &rest);
 	blst_fp12_mul(&rest, &rest, &a->E);
 	return blst_fp12_is_one(&rest);
@@ -116,7 +112,7 @@ bool abe_attribute_ok(const struct chaosimg_authority *a,
 /* --- encrypting ------------------------------------------------------------ */
 
 static void row(const struct chaosimg_authority *a, const struct gt_base *E,
-		const struct policy_leaf *leaf, const struct abe_coins *coins,
+		const blst_p2_affine *F, const struct abe_coins *coins,
 		unsigned int i, uint8_t out[ABE_ROW])
 {
 	blst_fp12 c1;
@@ -133,17 +129,18 @@ static void row(const struct chaosimg_authority *a, const struct gt_base *E,
 	blst_p1_add_or_double(&c, &c, &part);
 	g1_write(out + ABE_GT + ABE_G1, &c);
 	OPENSSL_cleanse(&part, sizeof(part));
-	hash_attribute(&c4, a->id, leaf->name);
+	blst_p2_from_affine(&c4, F);
 	g2_times(&c4, &c4, &coins->t[i]);
 	g2_write(out + ABE_GT + 2 * ABE_G1, &c4);
 }
 
 int abe_rows(const struct chaosimg_policy *p,
 	     const struct chaosimg_authority *const *authority,
+	     const struct abe_attribute *const *key,
 	     const struct abe_coins *coins, uint8_t *out)
 {
 	struct gt_base *bases = malloc(p->leaves * sizeof(*bases));
-	const struct gt_base *base[POLICY_LEAVES_MAX];
+	blst_p2_affine F;
 	unsigned int i, j;
 
 	if (!bases)
@@ -153,9 +150,12 @@ int abe_rows(const struct chaosimg_policy *p,
 			;
 		if (j == i)
 			gt_base(&bases[i], &authority[i]->E);
-		base[i] = &bases[j];
-		row(authority[i], base[i], &p->leaf[i], coins, i,
-		    out + i * ABE_ROW);
+		if (key[i])
+			F = key[i]->F;
+		else
+			abe_hash_attribute(&F, authority[i]->id,
+					   p->leaf[i].name);
+		row(authority[i], &bases[j], &F, coins, i, out + i * ABE_ROW);
 	}
 	free(bases);
 	return 0;
@@ -184,13 +184,30 @@ struct opening {
 	blst_p1 c3;
 };
 
-/* To the power of the leaf's coefficient: on the side where that is cheap. */
+/*
+ * To the power of the leaf's coefficient, which is no secret: on the side where
+ * that is cheap, and if the coefficient is a small number, cheaper.
+ */
 static void weigh(blst_p1 *p, const blst_p1_affine *from,
 		  const struct share_use *use)
 {
 	blst_p1_from_affine(p, from);
-	if (!use->one)
+	if (use->small)
+		g1_times_small(p, p, use->small);
+	else
 		g1_times(p, p, &use->coefficient);
+}
+
+static void weigh_c1(blst_fp12 *f, const struct share_use *use)
+{
+	struct gt_base base;
+
+	if (use->small) {
+		gt_power_small(f, f, use->small);
+		return;
+	}
+	gt_base(&base, f);
+	gt_power(f, &base, &use->coefficient, NULL, NULL);
 }
 
 static void open_row(struct opening *o, const struct abe_attribute *key,
@@ -199,13 +216,9 @@ static void open_row(struct opening *o, const struct abe_attribute *key,
 		     const blst_p2_affine *c4)
 {
 	blst_fp12 power = *c1;
-	struct gt_base base;
 	blst_p1 p;
 
-	if (!use->one) {
-		gt_base(&base, c1);
-		gt_power(&power, &base, &use->coefficient, NULL, NULL);
-	}
+	weigh_c1(&power, use);
 	blst_fp12_mul(&o->c1, &o->c1, &power);
 	weigh(&p, c2, use);
 	gt_product_add(&o->pairings, &p, &key->K);
@@ -232,10 +245,11 @@ static int read_and_open(struct opening *o, const struct abe_attribute *key,
 
 int abe_unmask(const struct chaosimg_user *u,
 	       const struct abe_attribute *const *key,
-	       const struct share_use *use, unsigned int leaves,
+	       const struct share_plan *plan, unsigned int leaves,
 	       const uint8_t *rows, uint8_t out[ABE_GT])
 {
 	struct opening o = { .c1 = *blst_fp12_one() };
+	struct gt_base base;
 	blst_fp12 all;
 	unsigned int i;
 	int ret = gt_product_begin(&o.pairings);
@@ -243,12 +257,17 @@ int abe_unmask(const struct chaosimg_user *u,
 	if (ret)
 		return ret;
 	for (i = 0; i < leaves && !ret; i++)
-		if (use[i].used)
-			ret = read_and_open(&o, key[i], &use[i],
+		if (plan->leaf[i].used)
+			ret = read_and_open(&o, key[i], &plan->leaf[i],
 					    rows + i * ABE_ROW);
 	gt_product_add(&o.pairings, &o.c3, &u->hash);
 	gt_product_end(&o.pairings, &all);
 	blst_fp12_mul(&all, &all, &o.c1);
+	if (!ret && !plan->whole) {
+		gt_base(&base, &all);
+		gt_power(&all, &base, &plan->scale, NULL, NULL);
+		OPENSSL_cleanse(&base, sizeof(base));
+	}
 	if (!ret)
 		gt_write(out, &all);
 	OPENSSL_cleanse(&all, sizeof(all));

@@ -99,16 +99,35 @@ void share(const struct chaosimg_policy *p, const blst_fr *secret,
 #define NEVER	(POLICY_LEAVES_MAX + 1u)
 
 /**
+ * struct ratio - a coefficient on its way down
+ * @above: its numerator
+ * @below: its denominator
+ * @small: do both, and what is made of them, fit here?
+ * @a: the same numerator, of any size
+ * @b: the same denominator
+ */
+struct ratio {
+	int64_t above;
+	int64_t below;
+	bool small;
+	blst_fr a;
+	blst_fr b;
+};
+
+/**
  * struct selection - the leaves to use
  * @p: the policy
  * @cost: for each node, how many leaves it takes, or NEVER
- * @out: one for each leaf
+ * @used: for each leaf, whether it is used
+ * @ratio: and its coefficient
  */
 struct selection {
 	const struct chaosimg_policy *p;
 	unsigned int cost[POLICY_NODES_MAX];
-	struct share_use *out;
+	bool used[POLICY_LEAVES_MAX];
+	struct ratio ratio[POLICY_LEAVES_MAX];
 };
+
 
 /* Marks the k cheapest children; of equal ones, the first. */
 static unsigned int cheapest(const struct selection *s, unsigned int at,
@@ -153,68 +172,144 @@ static void find_costs(struct selection *s, const bool *have)
 	}
 }
 
+static int64_t gcd(int64_t a, int64_t b)
+{
+	while (b) {
+		int64_t rest = a % b;
+
+		a = b;
+		b = rest;
+	}
+	return a < 0 ? -a : a;
+}
+
+/* r *= above / below, both of a few digits. */
+static void multiply(struct ratio *r, int above, int below)
+{
+	blst_fr x;
+	int64_t divisor;
+
+	scalar_small(&x, (uint32_t)above);
+	blst_fr_mul(&r->a, &r->a, &x);
+	scalar_small(&x, (uint32_t)(below < 0 ? -below : below));
+	blst_fr_cneg(&x, &x, below < 0);
+	blst_fr_mul(&r->b, &r->b, &x);
+	r->small = r->small &&
+		   !__builtin_mul_overflow(r->above, above, &r->above) &&
+		   !__builtin_mul_overflow(r->below, below, &r->below);
+	if (!r->small)
+		return;
+	divisor = gcd(r->above, r->below);
+	r->above /= divisor;
+	r->below /= divisor;
+}
+
 /* Lagrange's coefficient of the child @i, for the polynomial's value at 0. */
-static void lagrange(blst_fr *out, const bool *chosen, unsigned int n,
+static void lagrange(struct ratio *r, const bool *chosen, unsigned int n,
 		     unsigned int i)
 {
-	blst_fr above, below, x, xi, difference;
 	unsigned int j;
 
-	scalar_small(&above, 1);
-	scalar_small(&below, 1);
-	scalar_small(&xi, i + 1);
-	for (j = 0; j < n; j++) {
-		if (j == i || !chosen[j])
-			continue;
-		scalar_small(&x, j + 1);
-		blst_fr_mul(&above, &above, &x);
-		blst_fr_sub(&difference, &x, &xi);
-		blst_fr_mul(&below, &below, &difference);
-	}
-	blst_fr_eucl_inverse(&below, &below);
-	blst_fr_mul(out, &above, &below);
+	for (j = 0; j < n; j++)
+		if (j != i && chosen[j])
+			multiply(r, (int)j + 1, (int)j - (int)i);
 }
 
 static void select_node(struct selection *s, unsigned int at,
-			const struct share_use *use)
+			const struct ratio *r)
 {
 	const struct policy_node *node = &s->p->node[at];
 	bool chosen[POLICY_LEAVES_MAX];
 	unsigned int i, child = at + 1;
 
 	if (!node->children) {
-		s->out[node->leaf] = *use;
+		s->used[node->leaf] = true;
+		s->ratio[node->leaf] = *r;
 		return;
 	}
 	cheapest(s, at, chosen);
 	for (i = 0; i < node->children; i++) {
-		struct share_use part = *use;
+		struct ratio part = *r;
 
-		if (chosen[i] && node->k > 1 && !is_sum(node)) {
-			lagrange(&part.coefficient, chosen, node->children, i);
-			blst_fr_mul(&part.coefficient, &part.coefficient,
-				    &use->coefficient);
-			part.one = false;
-		}
+		if (chosen[i] && node->k > 1 && !is_sum(node))
+			lagrange(&part, chosen, node->children, i);
 		if (chosen[i])
 			select_node(s, child, &part);
 		child += s->p->node[child].size;
 	}
 }
 
-bool share_select(const struct chaosimg_policy *p, const bool *have,
-		  struct share_use *out)
+/* The least common multiple of all denominators, or 0. */
+static int64_t common(const struct selection *s)
 {
-	struct selection s = { .p = p, .out = out };
-	struct share_use all = { .used = true, .one = true };
+	int64_t all = 1, below;
 	unsigned int i;
 
-	for (i = 0; i < p->leaves; i++)
-		out[i] = (struct share_use){ .used = false };
+	for (i = 0; i < s->p->leaves; i++) {
+		if (!s->used[i])
+			continue;
+		if (!s->ratio[i].small)
+			return 0;
+		below = s->ratio[i].below / gcd(all, s->ratio[i].below);
+		if (__builtin_mul_overflow(all, below, &all))
+			return 0;
+		if (all < 0)
+			all = -all;
+	}
+	return all;
+}
+
+static bool make_small(const struct selection *s, struct share_plan *out)
+{
+	int64_t all = common(s);
+	unsigned int i;
+
+	if (!all)
+		return false;
+	for (i = 0; i < s->p->leaves; i++)
+		if (s->used[i] &&
+		    __builtin_mul_overflow(s->ratio[i].above,
+					   all / s->ratio[i].below,
+					   &out->leaf[i].small))
+			return false;
+	out->whole = all == 1;
+	blst_fr_from_uint64(&out->scale, (uint64_t[4]){ (uint64_t)all });
+	blst_fr_eucl_inverse(&out->scale, &out->scale);
+	return true;
+}
+
+static void make_large(const struct selection *s, struct share_plan *out)
+{
+	unsigned int i;
+	blst_fr x;
+
+	for (i = 0; i < s->p->leaves; i++) {
+		out->leaf[i].small = 0;
+		if (!s->used[i])
+			continue;
+		blst_fr_eucl_inverse(&x, &s->ratio[i].b);
+		blst_fr_mul(&out->leaf[i].coefficient, &s->ratio[i].a, &x);
+	}
+	out->whole = true;
+	scalar_small(&out->scale, 1);
+}
+
+bool share_select(const struct chaosimg_policy *p, const bool *have,
+		  struct share_plan *out)
+{
+	struct selection s = { .p = p };
+	struct ratio one = { .above = 1, .below = 1, .small = true };
+	unsigned int i;
+
 	find_costs(&s, have);
 	if (s.cost[0] >= NEVER)
 		return false;
-	scalar_small(&all.coefficient, 1);
-	select_node(&s, 0, &all);
+	scalar_small(&one.a, 1);
+	one.b = one.a;
+	select_node(&s, 0, &one);
+	for (i = 0; i < p->leaves; i++)
+		out->leaf[i] = (struct share_use){ .used = s.used[i] };
+	if (!make_small(&s, out))
+		make_large(&s, out);
 	return true;
 }

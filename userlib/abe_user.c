@@ -93,6 +93,7 @@ static bool take_attribute(struct abe_reader *in, struct chaosimg_user *u)
 	a->name[len] = '@';
 	memcpy(a->name + len + 1, authority, strlen(authority) + 1);
 	a->authority = u->authorities - 1;
+	abe_hash_attribute(&a->F, u->authority[a->authority]->id, a->name);
 	u->attributes++;
 	return g2_read(&a->K, points) && g1_read(&a->L, points + ABE_G2);
 }

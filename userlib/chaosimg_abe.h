@@ -26,6 +26,7 @@ extern "C" {
 #define CHAOSIMG_USER_MAX		128	/* longest name of a user */
 #define CHAOSIMG_POLICY_LEAVES_MAX	64	/* attributes in a policy */
 #define CHAOSIMG_AUTHORITIES_MAX	32	/* in a policy, and of a user */
+#define CHAOSIMG_USER_ATTRIBUTES_MAX	256	/* of a user */
 #define CHAOSIMG_AUTHORITY_ID_SIZE	32
 
 /* --- policies -------------------------------------------------------------- */
@@ -133,7 +134,7 @@ void chaosimg_authority_id(const struct chaosimg_authority *a,
  * @user: the name all authorities know this one person by: 1 to
  *	CHAOSIMG_USER_MAX bytes without control characters
  * @attributes: without "@authority"; each once
- * @n: how many, 1 to 256
+ * @n: how many, 1 to CHAOSIMG_USER_ATTRIBUTES_MAX
  * @path: the file for the user's key; must not exist; made with mode 0600
  *
  * Return: 0; -EINVAL; -EEXIST; -EBADMSG for the secret key; -EPROTONOSUPPORT;

@@ -460,14 +460,17 @@ static void other_coins_are_refused(void **state)
 	struct abe_coins *coins = secret_alloc(sizeof(*coins));
 	uint8_t *rows, gt[2][ABE_GT], key[CHAOSIMG_KEY_SIZE];
 	const struct abe_attribute *mine = &u->attribute[0];
-	struct share_use use = { .used = true, .one = true };
+	const struct abe_attribute *none[1] = { NULL };
+	struct share_plan plan = {
+		.leaf = { { .used = true, .small = 1 } }, .whole = true,
+	};
 	struct chaosimg_policy *p;
 	struct sealed s;
 
 	(void)state;
 	seal_text("a@one", &s);
 	rows = s.bytes + s.len - ABE_SUM - ABE_ROW;
-	assert_int_equal(abe_unmask(u, &mine, &use, 1, rows, gt[0]), 0);
+	assert_int_equal(abe_unmask(u, &mine, &plan, 1, rows, gt[0]), 0);
 	/* The same row times one for the secret 0 with another t. */
 	assert_int_equal(chaosimg_policy_parse("a@one", &p), 0);
 	assert_int_equal(scalar_random(&coins->t[0]), 0);
@@ -480,7 +483,8 @@ static void other_coins_are_refused(void **state)
 		blst_p2 c4;
 		int i;
 
-		assert_int_equal(abe_rows(p, authority, coins, other), 0);
+		assert_int_equal(abe_rows(p, authority, none, coins,
+					  other), 0);
 		assert_true(gt_read(&f, rows));
 		assert_true(gt_read(&g, other));
 		blst_fp12_mul(&f, &f, &g);
@@ -501,7 +505,7 @@ static void other_coins_are_refused(void **state)
 		g2_write(rows + ABE_GT + 2 * ABE_G1, &c4);
 	}
 	forged_sum(&s);
-	assert_int_equal(abe_unmask(u, &mine, &use, 1, rows, gt[1]), 0);
+	assert_int_equal(abe_unmask(u, &mine, &plan, 1, rows, gt[1]), 0);
 	assert_memory_equal(gt[0], gt[1], ABE_GT);
 	assert_int_equal(open_sealed(u, &s, key), -EBADMSG);
 	free(s.bytes);

@@ -364,25 +364,67 @@ static bool spans(const struct matrix *all, const bool *have,
 	return false;
 }
 
+static unsigned int small, large;
+
 static void check_selection(const struct chaosimg_policy *p, const bool *have,
 			    bool want, const blst_fr *secret,
 			    const blst_fr *shares)
 {
-	struct share_use use[POLICY_LEAVES_MAX];
+	struct share_plan plan;
 	blst_fr sum = { { 0 } }, x;
 	unsigned int i;
 
-	assert_int_equal(share_select(p, have, use), want);
+	assert_int_equal(share_select(p, have, &plan), want);
 	if (!want)
 		return;
 	for (i = 0; i < p->leaves; i++) {
-		if (!use[i].used)
+		const struct share_use *use = &plan.leaf[i];
+		int64_t k = use->small;
+
+		if (!use->used)
 			continue;
 		assert_true(have[i]);
-		blst_fr_mul(&x, &shares[i], &use[i].coefficient);
-		blst_fr_add(&sum, &sum, use[i].one ? &shares[i] : &x);
+		x = use->coefficient;
+		if (k) {
+			blst_fr_from_uint64(&x, (uint64_t[4]){
+				(uint64_t)(k < 0 ? -k : k) });
+			blst_fr_cneg(&x, &x, k < 0);
+			small++;
+		} else {
+			large++;
+		}
+		blst_fr_mul(&x, &shares[i], &x);
+		blst_fr_add(&sum, &sum, &x);
 	}
+	if (!plan.whole)
+		blst_fr_mul(&sum, &sum, &plan.scale);
 	assert_memory_equal(&sum, secret, sizeof(sum));
+}
+
+/* Coefficients that do not fit in 64 bits. */
+static void large_coefficients_work_too(void **state)
+{
+	blst_fr random[POLICY_LEAVES_MAX], shares[POLICY_LEAVES_MAX], secret;
+	char text[POLICY_TEXT_MAX] = "31 OF (";
+	struct chaosimg_policy *p;
+	bool have[POLICY_LEAVES_MAX];
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < POLICY_LEAVES_MAX; i++) {
+		sprintf(text + strlen(text), "%sa%u@x", i ? ", " : "", i);
+		assert_int_equal(scalar_random(&random[i]), 0);
+		/* More than 31 of them, at no regular distance. */
+		have[i] = (i * i * 7 + i) % 64 < 36;
+	}
+	strcat(text, ")");
+	p = must_parse(text);
+	assert_int_equal(scalar_random(&secret), 0);
+	share(p, &secret, random, shares);
+	large = 0;
+	check_selection(p, have, true, &secret, shares);
+	assert_int_equal(large, 31);
+	chaosimg_policy_free(p);
 }
 
 static void shares_give_the_secret_to_whom_they_should(void **state)
@@ -425,6 +467,7 @@ static void shares_give_the_secret_to_whom_they_should(void **state)
 	}
 	assert_in_range(can, 500, 3000);
 	assert_in_range(cannot, 500, 3000);
+	assert_in_range(small, 1000, 1000000);
 }
 
 int main(void)
@@ -437,6 +480,7 @@ int main(void)
 		cmocka_unit_test(sense_is_checked),
 		cmocka_unit_test(the_model_agrees),
 		cmocka_unit_test(shares_give_the_secret_to_whom_they_should),
+		cmocka_unit_test(large_coefficients_work_too),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -17,6 +17,9 @@ _chaosimg_options() { # COMMAND: its options
 	encrypt | decrypt) echo "$credential --force $common" ;;
 	cipher)	echo "--encrypt --decrypt --key --iv --impl --list $common" ;;
 	bench)	echo "--seconds --json $common" ;;
+	authority) echo "--user --output $common" ;;
+	user)	echo "$common" ;;
+	policy)	echo "--authority $common" ;;
 	esac
 }
 
@@ -49,7 +52,7 @@ _chaosimg_slots() {
 _chaosimg_argument() { # COMMAND PREV
 	case $2 in
 	--keyfile | --passfile | --new-keyfile | --new-passfile | --state | \
-	--output | --escrow)
+	--output | --escrow | --authority)
 		_chaosimg_files ;;
 	--chunk-size)
 		_chaosimg_words 4096 8192 16384 32768 65536 131072 262144 \
@@ -62,7 +65,7 @@ _chaosimg_argument() { # COMMAND PREV
 		_chaosimg_words "$("${COMP_WORDS[0]}" cipher --list 2>/dev/null)" ;;
 	--key | --iv | -k | -i)
 		[ "$1" = cipher ] ;;
-	--seconds)
+	--seconds | --user)
 		;;
 	*)
 		return 1 ;;
@@ -76,7 +79,8 @@ _chaosimg() {
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
 		_chaosimg_words init keyfile key info scrub fsck rekey \
-			encrypt decrypt cipher bench --help --version
+			encrypt decrypt cipher bench authority user policy \
+			--help --version
 		return
 	fi
 	# COMP_WORDBREAKS makes "--option=value" three words.
@@ -95,6 +99,16 @@ _chaosimg() {
 		else
 			_chaosimg_files -d
 		fi ;;
+	authority:* | user:* | policy:*)
+		if [ "$COMP_CWORD" != 2 ]; then
+			_chaosimg_files
+			return
+		fi
+		case $command in
+		authority) _chaosimg_words init issue show ;;
+		user)	_chaosimg_words add show ;;
+		policy)	_chaosimg_words check test ;;
+		esac ;;
 	init:* | scrub:* | fsck:* | bench:* | rekey:*) _chaosimg_files -d ;;
 	*)	_chaosimg_files ;;
 	esac
