@@ -177,11 +177,12 @@ int keeper_start(const char *mountpoint, bool daemon)
 }
 
 /* Safe in a signal handler. */
-static bool tell(enum task task, int number)
+static bool tell(enum task task, int number, int flags)
 {
 	struct message m = { task, number };
 
-	return send(keeper.fd, &m, sizeof(m), MSG_NOSIGNAL) == sizeof(m);
+	return send(keeper.fd, &m, sizeof(m), MSG_NOSIGNAL | flags) ==
+	       sizeof(m);
 }
 
 int keeper_unmount(bool detach)
@@ -195,7 +196,7 @@ int keeper_unmount(bool detach)
 		       0 : -errno;
 	/* One question at a time, or answers would get to the wrong one. */
 	pthread_mutex_lock(&keeper.lock);
-	if (tell(detach ? TASK_DETACH : TASK_UNMOUNT, 0)) {
+	if (tell(detach ? TASK_DETACH : TASK_UNMOUNT, 0, 0)) {
 		do
 			n = recv(keeper.fd, &err, sizeof(err), 0);
 		while (n < 0 && errno == EINTR);
@@ -209,20 +210,21 @@ int keeper_unmount(bool detach)
 void keeper_mounted(void)
 {
 	if (keeper.fd >= 0)
-		tell(TASK_MOUNTED, 0);
+		tell(TASK_MOUNTED, 0, 0);
 }
 
+/* Nobody waits for this: the keeper may be busy with an unmount. */
 void keeper_forbidden(int number)
 {
 	if (keeper.fd >= 0)
-		tell(TASK_FORBIDDEN, number);
+		tell(TASK_FORBIDDEN, number, MSG_DONTWAIT);
 }
 
 void keeper_end(void)
 {
 	if (keeper.fd < 0)
 		return;
-	tell(TASK_END, 0);
+	tell(TASK_END, 0, 0);
 	close(keeper.fd);
 	keeper.fd = -1;
 }
