@@ -129,14 +129,14 @@ static int sync_dir(int dirfd)
 {
 	int fd, err = 0;
 
-	if (!fsync(dirfd))
+	if (!TEMP_FAILURE_RETRY(fsync(dirfd)))
 		return 0;
 	if (errno != EBADF)
 		return fail_errno("%s", CHAOSIMG_DIR_ENTRY);
 	fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return fail_errno("%s", CHAOSIMG_DIR_ENTRY);
-	if (fsync(fd))
+	if (TEMP_FAILURE_RETRY(fsync(fd)))
 		err = fail_errno("%s", CHAOSIMG_DIR_ENTRY);
 	close(fd);
 	return err;
