@@ -151,6 +151,19 @@ $(BUILD)/tests/sandbox_probe: tests/lib/sandbox_probe.c $(BUILD)/fuse/sandbox.o 
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(FUSE_CFLAGS) $(LDFLAGS) -pie -o $@ $(filter %.c %.o,$^) $(FUSE_LIBS)
 
+# Random operations on a folder against a model.
+tests: $(BUILD)/tests/fsx
+$(BUILD)/tests/fsx: $(wildcard tests/fsx/*.[ch]) Makefile | prepare
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) $(filter-out -MMD -MP,$(BASE_CFLAGS)) $(HARDEN) $(LDFLAGS) \
+		-o $@ $(filter %.c,$^)
+
+# Makes system calls of the program that it is loaded into fail.
+tests: $(BUILD)/tests/faults.so
+$(BUILD)/tests/faults.so: tests/faults/preload.c tests/faults/faults.h Makefile | prepare
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) $(filter-out -MMD -MP,$(BASE_CFLAGS)) -fPIC -shared -o $@ $<
+
 # The cipher alone, without any library, for a machine that is emulated.
 $(BUILD)/tests/cipher_vectors: tests/lib/cipher_vectors.c $(call obj,$(CIPHER_SRC)) \
 		Makefile | prepare

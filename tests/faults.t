@@ -1,0 +1,316 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Every system call of the mounted daemon fails once.
+
+Each step below is one thing that a program does. It is done again and again in
+a new folder, each time with the next of the daemon's calls on the archive
+failing: with EIO; with the disk full from there on, after half a write; with a
+quota; interrupted; done by half; or done, but with an error for an answer. Then
+the program has to have had its error, or everything it wanted; nothing else may
+have changed; the same once more has to work; and after mounting anew all is as
+it was seen, and chaosimg fsck finds nothing.
+
+FAULTS=all does all steps with all faults (some minutes); otherwise each step is
+done with two kinds of fault. STEPS=name,.. picks steps, KINDS=name,.. faults.
+"""
+
+import errno
+import hashlib
+import mmap
+import os
+import re
+import struct
+import sys
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, "tests/lib")
+sys.path.insert(0, "tests/faults")
+from tap import BUILD, done, ok, run, scratch           # noqa: E402
+from mounted import ARCHIVE, KEY, MNT, Mount, make, obstacle  # noqa: E402
+from steps import STEPS, tree                           # noqa: E402
+
+# struct faults; the kinds as in faults.h
+LAYOUT = "<Iiqq32s"
+KINDS = {
+    "EIO": (1, errno.EIO),
+    "full": (2, errno.ENOSPC),
+    "EDQUOT": (1, errno.EDQUOT),
+    "EINTR": (3, errno.EINTR),
+    "short": (4, 0),
+    "lost": (5, errno.EIO),
+}
+ALL = os.environ.get("FAULTS") == "all"
+MOST = 400          # more calls than any step makes
+
+
+class Faults:
+    """The file that the daemon looks into."""
+
+    def __init__(self):
+        size = struct.calcsize(LAYOUT)
+        with open("faults", "wb") as f:
+            f.truncate(size)
+        with open("faults", "r+b") as f:
+            self.map = mmap.mmap(f.fileno(), size)
+        os.environ["CHAOSIMG_FAULTS"] = os.path.abspath("faults")
+
+    def arm(self, kind, at):
+        number, error = KINDS[kind]
+        # The kind last: with it begins the counting.
+        self.map[:] = struct.pack(LAYOUT, 0, error, at, 0, b"")
+        self.map[:4] = struct.pack("<I", number)
+
+    def disarm(self):
+        """The call that failed, or None."""
+        self.map[:4] = struct.pack("<I", 0)
+        tripped, what = struct.unpack(LAYOUT, self.map[:])[3:]
+        return what.rstrip(b"\0").decode() if tripped else None
+
+
+class FaultyMount(Mount):
+    """A daemon with the library that makes calls fail."""
+
+    def __enter__(self):
+        os.environ["LD_PRELOAD"] = os.path.join(BUILD, "tests/faults.so")
+        try:
+            return super().__enter__()
+        finally:
+            del os.environ["LD_PRELOAD"]
+
+
+def attempt(step, folder):
+    """The error's number, or None."""
+    try:
+        step.act(folder)
+    except OSError as error:
+        return error.errno
+    return None
+
+
+def between(got, old, new):
+    """May a file that was being changed be like this?"""
+    if not all(isinstance(x, bytes) for x in (got, old, new)):
+        return got in (old, new)
+    if not min(len(old), len(new)) <= len(got) <= max(len(old), len(new)):
+        return False
+    size = max(len(old), len(new))
+    a, b = old.ljust(size, b"\0"), new.ljust(size, b"\0")
+    return all(c in (x, y) for c, x, y in zip(got, a, b))
+
+
+def half_done(got, old, new, cuts=False):
+    """What is not as it was, nor as it was to be, nor between."""
+    wrong = []
+    for name in sorted(set(got) | set(old) | set(new)):
+        # The kernel may go on telling the size that it has failed to write.
+        if name.endswith("|size"):
+            continue
+        values = [t.get(name) for t in (got, old, new)]
+        # A file that is being made may have less in it.
+        if values[1] is None and isinstance(values[2], bytes) and \
+                isinstance(values[0], bytes):
+            values[1] = b""
+        if cuts and isinstance(values[0], bytes):
+            values[1] = values[1][:len(values[0])]
+            values[2] = values[2][:len(values[0])]
+        if not between(*values):
+            wrong.append(name)
+    return wrong
+
+
+def look(folder):
+    """The tree. What the kernel does later, such as setting times, may fail at
+    the next who opens or closes the file; once."""
+    try:
+        return tree(folder)
+    except OSError:
+        return tree(folder)
+
+
+def digests(values):
+    return {k: hashlib.sha256(v).digest() if isinstance(v, bytes) else v
+            for k, v in values.items()}
+
+
+class Trial:
+    """One step with one kind of fault, at each of its calls."""
+
+    def __init__(self, step, kind, faults):
+        self.step = step
+        self.kind = kind
+        self.faults = faults
+        self.options = []
+        self.wrong = []
+        self.seen = {}
+        self.old = self.new = None
+
+    def complain(self, at, what, *more):
+        self.wrong.append(f"call {at} ({what}): " + " ".join(map(str, more)))
+
+    def folder(self, at):
+        return os.path.join(MNT, f"{self.step.name}-{self.kind}-{at}")
+
+    def prepare(self, at):
+        os.mkdir(self.folder(at))
+        self.step.setup(self.folder(at))
+
+    def example(self):
+        """What it is before and after, where nothing fails."""
+        self.prepare("none")
+        folder = self.folder("none")
+        self.old = tree(folder)
+        error = attempt(self.step, folder)
+        if error != self.step.error:
+            self.complain("none", "none", "error", error)
+        self.new = tree(folder)
+
+    def once(self, at):
+        """Whether a call failed."""
+        folder = self.folder(at)
+        self.faults.arm(self.kind, at)
+        error = attempt(self.step, folder)
+        what = self.faults.disarm()
+        if not what:
+            return False
+        self.judge(at, what, folder, error)
+        return True
+
+    def judge(self, at, what, folder, error):
+        try:
+            got = look(folder)
+        except OSError as e:
+            self.complain(at, what, "afterwards", e, "first", error)
+            return
+        expected = error == self.step.error
+        if expected and got != self.new:
+            self.complain(at, what, "no error, but not done:",
+                          half_done(got, self.old, self.new) or "left out")
+        bad = half_done(got, self.old, self.new, self.step.cuts)
+        if bad:
+            self.complain(at, what, "neither old nor new:", bad,
+                          "error", error)
+        if not expected and self.kind in ("EINTR", "short"):
+            self.complain(at, what, "not repeated: error", error)
+        # Every other one is left as it is, to see what was stored of it.
+        if expected or self.step.stays or at % 2:
+            again = None if expected else attempt(self.step, folder)
+            if again not in (self.step.error, None, errno.EEXIST,
+                             errno.ENOENT):
+                self.complain(at, what, "again:", os.strerror(again))
+            got = tree(folder)
+            if got != self.new:
+                self.complain(at, what, "again, but not done:",
+                              half_done(got, self.old, self.new) or "left out")
+        self.seen[at] = digests(got)
+
+    def warm(self):
+        """In a mount that is there."""
+        self.example()
+        for at in range(MOST):
+            self.prepare(at)
+            if not self.once(at):
+                break
+
+    def cold(self):
+        """With nothing in memory when it begins: a mount for each call."""
+        with FaultyMount(*self.options):
+            self.example()
+        for at in range(0, MOST, 1 if ALL else 5):
+            with Mount(*self.options):
+                self.prepare(at)
+            with FaultyMount(*self.options):
+                if not self.once(at):
+                    break
+
+    def after(self):
+        """From the disk."""
+        for at, want in self.seen.items():
+            try:
+                got = digests(tree(self.folder(at)))
+            except OSError as error:
+                self.complain(at, "-", "mounted anew:", error)
+                continue
+            if got != want:
+                self.complain(at, "-", "mounted anew, it differs:", [
+                    n for n in set(got) | set(want)
+                    if got.get(n) != want.get(n)])
+
+
+def fsck(*options):
+    result = run("fsck", "--keyfile", KEY, *options, ARCHIVE)
+    return result.returncode, result.stdout.decode(), result.stderr
+
+
+def check_fsck():
+    """What a failed call leaves behind can be mended, and nothing is lost."""
+    status, said, error = fsck("--dry-run")
+    other = [line for line in said.splitlines()[:-1]
+             if "(can be repaired: " not in line]
+    ok("fsck finds nothing that it cannot mend",
+       not other and not error, *other, error)
+    if status:
+        fsck()
+    status, said, error = fsck("--dry-run")
+    ok("and does so", status == 0, said, error)
+
+
+def chosen(variable, names, default):
+    wanted = os.environ.get(variable)
+    return [n for n in names if n in wanted.split(",")] if wanted else default
+
+
+def kinds_of(number):
+    """All of them, or two: every step has its turn with each."""
+    names = list(KINDS)
+    few = [names[0], names[1 + number % (len(names) - 1)]]
+    return chosen("KINDS", names, names if ALL else few)
+
+
+def main():
+    reason = obstacle()
+    if reason:
+        print("1..0 # SKIP", reason)
+        sys.exit(0)
+    scratch()
+    make("--chunk-size", "4096")
+    faults = Faults()
+    control = {}
+    with Mount():
+        os.mkdir(os.path.join(MNT, "control"))
+        for i, size in enumerate((0, 100, 50000)):
+            with open(os.path.join(MNT, "control", f"f{i}"), "wb") as f:
+                f.write(os.urandom(size))
+        control = tree(os.path.join(MNT, "control"))
+    trials = [Trial(step, kind, faults)
+              for number, step in enumerate(STEPS) for kind in kinds_of(number)
+              if step.name in chosen("STEPS", [s.name for s in STEPS],
+                                     [s.name for s in STEPS])]
+    # With write-back or without, in turn.
+    for options in [], ["no_writeback"]:
+        mine = trials[len(options)::2]
+        with FaultyMount(*options):
+            for trial in mine:
+                if not trial.step.cold:
+                    trial.warm()
+        for trial in mine:
+            if trial.step.cold:
+                trial.options = options
+                trial.cold()
+    with Mount():
+        for trial in trials:
+            trial.after()
+            ok(f"{trial.step.name}, {trial.kind}: {len(trial.seen)} calls",
+               not trial.wrong, *trial.wrong[:40])
+    with Mount():
+        ok("what nobody touched is as it was",
+           tree(os.path.join(MNT, "control")) == control)
+    check_fsck()
+    with open("daemon.log", encoding="utf-8") as log:
+        lines = [s for s in log if re.search("stands under|damaged|older than",
+                                             s)]
+    ok("and the daemon has seen no damage", not lines, *lines[:20])
+    print(f"# {sum(len(t.seen) for t in trials)} calls failed")
+    done()
+
+
+main()
