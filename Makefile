@@ -164,6 +164,15 @@ $(BUILD)/tests/faults.so: tests/faults/preload.c tests/faults/faults.h Makefile 
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(filter-out -MMD -MP,$(BASE_CFLAGS)) -fPIC -shared -o $@ $<
 
+# What crash-states.t records with, and reads what is left with.
+tests: $(BUILD)/tests/recorder.so $(BUILD)/tests/readtree
+$(BUILD)/tests/recorder.so: tests/lib/recorder.c Makefile | prepare
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) $(BASE_CFLAGS) -fPIC -shared -o $@ $<
+$(BUILD)/tests/readtree: tests/lib/readtree.c $(STATIC) Makefile | prepare
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) $(LIB_CFLAGS) $(LDFLAGS) -o $@ $< $(STATIC) $(LIB_LIBS)
+
 # The cipher alone, without any library, for a machine that is emulated.
 $(BUILD)/tests/cipher_vectors: tests/lib/cipher_vectors.c $(call obj,$(CIPHER_SRC)) \
 		Makefile | prepare

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The daemon is killed while it works: what was closed or fsynced is whole, and
-# everything else can still be read, listed, written and removed.
+# everything else can still be read, listed, written and removed. KILLS: how
+# often it is killed under load, 4 times unless said otherwise.
 cd "$(dirname "$0")/.." || exit 1
 . tests/lib/tap.sh
 . tests/lib/archive.sh
@@ -21,7 +22,7 @@ crash() {
 }
 
 : >"$work/journal"
-for round in 1 2 3 4; do
+for round in $(seq "${KILLS:-4}"); do
 	python3 tests/crash.py work "$mnt" "$work/journal" &
 	worker=$!
 	until [ "$(wc -l <"$work/journal")" -gt 40 ] || ! kill -0 $worker; do

@@ -19,6 +19,7 @@ int archive_new(const uint8_t id[CHAOSIMG_ID_SIZE],
 	if (!a)
 		return fail(ENOMEM, "no memory for an archive");
 	a->fd = a->data_fd = a->lock_fd = -1;
+	clock_gettime(CLOCK_REALTIME, &a->since);
 	pthread_mutex_init(&a->keysets, NULL);
 	memcpy(a->id, id, sizeof(a->id));
 	a->chunk_size = chunk_size;

@@ -44,6 +44,7 @@ struct config_stamp {
  * @fd: ARCHIVE itself, -1 for the archive behind a single image
  * @data_fd: the encrypted tree's root, or -1
  * @lock_fd: holds the writer's lock, or -1
+ * @since: when it was opened
  * @flags: CHAOSIMG_ARCHIVE_*
  * @id: the archive's id
  * @chunk_size: plaintext bytes in a chunk
@@ -57,6 +58,7 @@ struct chaosimg_archive {
 	int fd;
 	int data_fd;
 	int lock_fd;
+	struct timespec since;
 	unsigned int flags;
 	uint8_t id[CHAOSIMG_ID_SIZE];
 	uint32_t chunk_size;

@@ -4,10 +4,13 @@
  * two MACs, each of a place where the directory may stand. A symbolic link,
  * because it is made whole or not at all, and costs no block on the disk.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/crypto.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "basenc.h"
@@ -77,9 +80,10 @@ static int read_entry(int dirfd, uint8_t entry[ENTRY_MAX])
 			       sizeof(target));
 	size_t macs;
 
-	if (n < 0 && (errno == ENOENT || errno == EINVAL))
-		return fail(EIO, "%s: missing in a directory",
-			    CHAOSIMG_DIR_ENTRY);
+	if (n < 0 && (errno == ENOENT || errno == EINVAL)) {
+		fail(EIO, "%s: missing in a directory", CHAOSIMG_DIR_ENTRY);
+		return -ENOENT;
+	}
 	if (n < 0)
 		return fail_errno("%s", CHAOSIMG_DIR_ENTRY);
 	n = base64url_decode(target, (size_t)n, entry, ENTRY_MAX);
@@ -98,7 +102,49 @@ int dir_peek(int dirfd, uint8_t id[CHAOSIMG_ID_SIZE])
 
 	if (places > 0)
 		memcpy(id, entry, CHAOSIMG_ID_SIZE);
-	return places;
+	return places == -ENOENT ? -EIO : places;
+}
+
+/* Is there nothing in it, and has been for longer than @a is open? */
+static bool left_empty(const struct chaosimg_archive *a, int dirfd)
+{
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dp = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *d;
+	struct stat st;
+	int entries = 0;
+	bool old;
+
+	if (!dp) {
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	old = !fstat(fd, &st) && (st.st_ctim.tv_sec < a->since.tv_sec ||
+				  (st.st_ctim.tv_sec == a->since.tv_sec &&
+				   st.st_ctim.tv_nsec < a->since.tv_nsec));
+	errno = 0;
+	while ((d = readdir(dp)))
+		if (strcmp(d->d_name, ".") && strcmp(d->d_name, ".."))
+			entries++;
+	old = old && !errno && !entries;
+	closedir(dp);
+	return old;
+}
+
+/*
+ * On file systems that do not keep the order in which entries of different
+ * directories are made, a power cut can leave a new directory its name but not
+ * its id. The id is its first entry, so it has nothing to lose: it gets another.
+ * One that is just being removed looks the same, but was changed just now.
+ */
+static int renew(struct chaosimg_archive *a, int dirfd,
+		 const struct chaosimg_place *place,
+		 uint8_t id[CHAOSIMG_ID_SIZE])
+{
+	if (place && a->lock_fd >= 0 && left_empty(a, dirfd))
+		return chaosimg_dir_init(a, dirfd, place, id);
+	return fail(EIO, "%s: missing in a directory", CHAOSIMG_DIR_ENTRY);
 }
 
 int chaosimg_dir_load(struct chaosimg_archive *a, int dirfd,
@@ -109,6 +155,8 @@ int chaosimg_dir_load(struct chaosimg_archive *a, int dirfd,
 	const uint8_t *stored = entry + CHAOSIMG_ID_SIZE;
 	int i, err, places = read_entry(dirfd, entry);
 
+	if (places == -ENOENT)
+		return renew(a, dirfd, place, id);
 	if (places < 0)
 		return places;
 	err = place_mac(a, entry, place, mac);
