@@ -18,7 +18,7 @@ Q := $(if $(filter 1,$(V)),,@)
 silent = $(findstring s,$(filter-out --%,$(firstword -$(MAKEFLAGS))))
 say = $(if $(Q),$(if $(silent),,@printf '  %-7s %s\n' '$(1)' '$(@:$(BUILD)/%=%)'))
 
-LIB_PKGS := libcrypto libargon2 json-c libxxhash libkcapi
+LIB_PKGS := libcrypto libargon2 json-c libxxhash libkcapi zlib
 FUSE_PKGS := fuse3 libseccomp libcap-ng
 # Pairings: the system's blst, or one that userlib/get-blst builds. For a build
 # without network: BLST_TARBALL=FILE.
@@ -140,7 +140,7 @@ bench:
 	BUILD=$(BUILD) tests/bench/run $(BENCH)
 
 # What the shell tests need besides the programs.
-tests: $(BUILD)/tests/findplain $(BUILD)/tests/files_bench
+tests: $(BUILD)/tests/findplain $(BUILD)/tests/files_bench $(BUILD)/tests/mask_file
 $(BUILD)/tests/findplain: tests/lib/findplain.c Makefile | prepare
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(BASE_CFLAGS) $(HARDEN) $(LDFLAGS) -o $@ $<
@@ -150,6 +150,11 @@ tests: $(BUILD)/tests/sandbox_probe
 $(BUILD)/tests/sandbox_probe: tests/lib/sandbox_probe.c $(BUILD)/fuse/sandbox.o Makefile | prepare
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(FUSE_CFLAGS) $(LDFLAGS) -pie -o $@ $(filter %.c %.o,$^) $(FUSE_LIBS)
+
+# What is behind the public header; tests/mask.t looks at what it writes.
+$(BUILD)/tests/mask_file: tests/lib/mask_file.c $(STATIC) Makefile | prepare
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) $(LIB_CFLAGS) $(LDFLAGS) -o $@ $< $(STATIC) $(LIB_LIBS)
 
 # Random operations on a folder against a model.
 tests: $(BUILD)/tests/fsx

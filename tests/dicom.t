@@ -2,13 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """DICOM recognition and division against pydicom, over pydicom's real files.
 
-pydicom says where each value lies; the profile's JSON says what it is; and
+tests/lib/dicom_places.py says where each value lies and what it is; and
 build/tests/test_dicom, given file names, prints what the library makes of it.
 """
 import bisect
-import io
 import itertools
-import json
 import os
 import pathlib
 import re
@@ -17,18 +15,15 @@ import sys
 import warnings
 
 import pydicom
-from pydicom.datadict import dictionary_VR
-from pydicom.dataelem import RawDataElement
-from pydicom.filereader import data_element_generator, read_sequence
 
-TOP = pathlib.Path(__file__).resolve().parent.parent
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
+from dicom_places import (  # noqa: E402
+    CLINICAL, IDENTITY, PIXELS, TOP, reference)
+
 DUMP = pathlib.Path(os.environ.get("BUILD", TOP / "build")) / "tests/test_dicom"
 DATA = pathlib.Path(pydicom.__file__).parent / "data"
-PROFILE = TOP / "userlib/dicom-confidentiality-profile.json"
 SEGMENTS_MAX = 100
-
-CLINICAL, IDENTITY, PIXELS = range(3)
-UNDEFINED = 0xFFFFFFFF
 
 # Files that are DICOM to pydicom with force=True alone, and how we see them.
 BARE = {
@@ -99,85 +94,7 @@ def divide(paths):
         yield Division(block.splitlines())
 
 
-# --- what pydicom and the profile say ---------------------------------------
-
-def load_profile():
-    """The profile as a function: is this tag listed?"""
-    patterns = []
-    for row in json.loads(PROFILE.read_text(encoding="utf-8")):
-        digits = re.sub("[(),]", "", row["tag"])
-        if len(digits) == 8:
-            patterns.append(digits.replace("X", "[0-9A-F]"))
-    listed = re.compile("|".join(patterns))
-    return lambda tag: bool(tag >> 16 & 1 or listed.fullmatch(f"{tag:08X}"))
-
-
-LISTED = load_profile()
-
-
-def is_picture(tag):
-    """Pixel Data, its float variants, overlays, spectra."""
-    return (tag in (0x7FE00008, 0x7FE00009, 0x7FE00010, 0x56000020) or
-            tag & 0xFF01FFFF == 0x60003000)
-
-
-def vr_of(element):
-    """The VR, from the dictionary where the file does not tell."""
-    if element.VR in (None, "UN"):
-        try:
-            return dictionary_VR(element.tag)
-        except KeyError:
-            return "UN"
-    return element.VR
-
-
-def values(fp, elements, little, within=None):
-    """Yield (tag, start, end, compartment) for each value, nested ones too."""
-    for e in elements:
-        tag = int(e.tag)
-        kind = (PIXELS if is_picture(tag) and within != "listed" else
-                IDENTITY if within or LISTED(tag) else CLINICAL)
-        inner = within
-        if kind == IDENTITY:
-            inner = ("icon" if tag == 0x00880200 and not within
-                     else within or "listed")
-            if within == "icon":
-                inner = "listed"
-        if not isinstance(e, RawDataElement):
-            if e.VR != "SQ":
-                continue        # decoded already: a character set
-            items = e.value
-        elif e.length == UNDEFINED:
-            yield tag, e.value_tell, e.value_tell + len(e.value), kind, e
-            continue
-        else:
-            end = e.value_tell + e.length
-            if (vr_of(e) != "SQ" or tag >> 16 & 1 or not e.length or
-                    end > fp.getbuffer().nbytes):
-                yield tag, e.value_tell, end, kind, e
-                continue
-            if inner == "listed":
-                yield tag, e.value_tell, end, kind, e
-            fp.seek(e.value_tell)
-            items = read_sequence(fp, e.is_implicit_VR or e.VR == "UN",
-                                  little, e.length, "iso8859")
-        for item in items:
-            yield from values(fp, item._dict.values(), little, inner)
-
-
-def reference(data, ds):
-    """All the values of a file, at their places in it."""
-    fp = io.BytesIO(data)
-    meta = ()
-    if data[128:132] == b"DICM":
-        fp.seek(132)
-        meta = list(data_element_generator(
-            fp, False, True, stop_when=lambda tag, vr, n: tag.group != 2))
-    rest = list(data_element_generator(fp, ds.is_implicit_VR,
-                                       ds.is_little_endian))
-    yield from values(fp, meta, True)
-    yield from values(fp, rest, ds.is_little_endian)
-
+# --- what pydicom says of a file as a whole ---------------------------------
 
 def syntax_of(ds):
     """(0002,0010), or what pydicom parsed it as."""
@@ -291,15 +208,16 @@ def check_other_files():
        "files of the system are not DICOM", f"{len(paths)} files", *wrong)
 
 
-def check_table():
-    """The C table is what the generator makes of the JSON."""
-    made = subprocess.run([TOP / "userlib/gen-dicom-profile.py"],
-                          stdout=subprocess.PIPE, check=True).stdout
-    ok(made == (TOP / "userlib/dicom_profile.c").read_bytes(),
-       "userlib/dicom_profile.c is up to date")
+def check_tables():
+    """The C tables are what their generators make of their sources."""
+    for name in ("profile", "vr"):
+        made = subprocess.run([TOP / f"userlib/gen-dicom-{name}.py"],
+                              stdout=subprocess.PIPE, check=True).stdout
+        ok(made == (TOP / f"userlib/dicom_{name}.c").read_bytes(),
+           f"userlib/dicom_{name}.c is up to date")
 
 
-check_table()
+check_tables()
 check_real_files()
 check_stray_byte()
 check_other_files()

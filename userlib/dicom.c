@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * DICOM recognition and the division of a file into compartments: one walk
- * over the headers of all elements, without recursion or allocation. Values
- * are skipped, not read. Documentation/dicom.rst states the rules.
+ * over the headers of all elements, without recursion or allocation. Most
+ * values are skipped. Documentation/dicom.rst states the rules.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "dicom.h"
 #include "dicom_division.h"
 #include "dicom_element.h"
+#include "dicom_walk.h"
 
 enum {
 	PREAMBLE = 128,
@@ -50,15 +52,18 @@ enum content {
 
 /**
  * struct level - the data set, a sequence or an item that is being walked
+ * @begin: behind its header
  * @end: it ends here, or before if it is @delimited
  * @items: holds items, not elements
  */
 struct level {
+	uint64_t begin;
 	uint64_t end;
 	bool items;
 	bool delimited;
 	enum content content;
 	struct dicom_syntax syntax;
+	struct dicom_picture picture;
 };
 
 /**
@@ -69,6 +74,8 @@ struct level {
  * @elements: found in the root, up to the first that is broken
  * @last_tag: of these
  * @sop_uid: one of them is a SOP class or instance UID
+ * @visitor: may be NULL
+ * @failed: what it returned first
  */
 struct walk {
 	struct dicom_reader reader;
@@ -83,12 +90,60 @@ struct walk {
 	uint32_t elements;
 	uint32_t last_tag;
 	bool sop_uid;
+	const struct dicom_visitor *visitor;
+	int failed;
 	struct level level[LEVELS];
 };
 
-static void mark(struct walk *w, uint64_t until, enum chaosimg_compartment c)
+/* Parts that are no value: from where the last one ended, or @p->start. */
+static void part(struct walk *w, const struct dicom_part *p)
 {
-	dicom_division_mark(&w->division, until, c);
+	dicom_division_mark(&w->division, p->end, p->compartment);
+	if (w->visitor && !w->failed && p->end > p->start)
+		w->failed = w->visitor->visit(w->visitor->ctx, &w->reader, p);
+}
+
+static void mark(struct walk *w, uint64_t until, enum dicom_part_kind kind,
+		 enum chaosimg_compartment c)
+{
+	const struct level *l = &w->level[w->depth];
+	const struct dicom_part p = {
+		.kind = kind,
+		.start = w->division.done,
+		.end = until,
+		.compartment = c,
+		.syntax = l->syntax,
+		.items = l->items,
+	};
+
+	part(w, &p);
+}
+
+static void mark_header(struct walk *w, uint64_t until,
+			enum chaosimg_compartment c)
+{
+	mark(w, until, DICOM_HEADER, c);
+}
+
+/* The value of @e, which stands in @l, or what takes its place. */
+static void mark_value(struct walk *w, uint64_t until,
+		       enum dicom_part_kind kind, enum chaosimg_compartment c,
+		       const struct level *l, const struct dicom_element *e)
+{
+	struct dicom_part p = {
+		.kind = kind,
+		.start = w->division.done,
+		.end = until,
+		.compartment = c,
+		.tag = e->tag,
+		.listed = l->content == WHOLE,
+		.items = kind == DICOM_UNREAD,
+		.syntax = l->syntax,
+		.picture = &l->picture,
+	};
+
+	memcpy(p.vr, e->vr, sizeof(p.vr));
+	part(w, &p);
 }
 
 /* The compartment of the headers and delimiters inside @l. */
@@ -119,20 +174,41 @@ static bool push(struct walk *w, const struct level *l)
 /*
  * Nothing can be told of what follows here. The innermost enclosing value
  * whose length is known is identity up to its end, and the walk goes on there.
+ * If that is in a sequence that is identity as a whole, what was taken for
+ * headers may have been something else.
  */
 static void give_up_level(struct walk *w)
 {
-	while (w->level[w->depth].delimited)
-		w->depth--;
-	w->pos = w->level[w->depth].end;
-	mark(w, w->pos, CHAOSIMG_IDENTITY);
+	struct dicom_part p = {
+		.kind = DICOM_UNREAD,
+		.start = w->division.done,
+		.compartment = CHAOSIMG_IDENTITY,
+	};
+	const struct level *l = &w->level[w->depth], *from = l;
+
+	while (l->delimited) {
+		if (l->content == WHOLE)
+			from = l;
+		l = &w->level[--w->depth];
+	}
+	if (l->content == WHOLE)
+		from = l;
+	if (from->content == WHOLE)
+		p.start = from->begin;
+	else
+		from = l;
+	p.end = l->end;
+	p.items = from->items;
+	p.syntax = from->syntax;
+	w->pos = p.end;
+	part(w, &p);
 }
 
-static void give_up_file(struct walk *w)
+static void give_up_file(struct walk *w, enum dicom_part_kind kind)
 {
 	w->depth = 0;
 	w->pos = w->length;
-	mark(w, w->pos, CHAOSIMG_IDENTITY);
+	mark(w, w->pos, kind, CHAOSIMG_IDENTITY);
 }
 
 /* --- strings that end up in the information ----------------------------- */
@@ -167,10 +243,10 @@ static bool is_code_char(char c)
 }
 
 /* A code string without its padding; other characters become underscores. */
-static int copy_modality(struct walk *w, const struct dicom_element *e)
+static int copy_code(struct walk *w, const struct dicom_element *e,
+		     char out[17])
 {
 	size_t len = e->length < 16 ? e->length : 16;
-	char *out = w->info->modality;
 	const uint8_t *p;
 	int err;
 
@@ -199,7 +275,8 @@ static int note_root_element(struct walk *w, const struct dicom_element *e)
 	w->last_tag = e->tag;
 	switch (e->tag) {
 	case TAG_MODALITY:
-		return w->info->modality[0] ? DICOM_OK : copy_modality(w, e);
+		return w->info->modality[0] ? DICOM_OK :
+		       copy_code(w, e, w->info->modality);
 	case TAG_TRANSFER_SYNTAX:
 		if (!w->meta)
 			return DICOM_OK;
@@ -293,6 +370,20 @@ static int find_fragments_end(struct walk *w, const struct level *l,
 	return DICOM_BROKEN;
 }
 
+/*
+ * Pixel data that the file is too short for. It is identity, header included;
+ * but whoever is shown a picture in its place is shown the header.
+ */
+static int walk_cut_pixels(struct walk *w, const struct level *l,
+			   const struct dicom_element *e,
+			   enum dicom_part_kind kind)
+{
+	mark_header(w, e->value, CHAOSIMG_IDENTITY);
+	w->pos = l->end;
+	mark_value(w, w->pos, kind, CHAOSIMG_IDENTITY, l, e);
+	return DICOM_OK;
+}
+
 static int walk_fragments(struct walk *w, const struct level *l,
 			  const struct dicom_element *e)
 {
@@ -300,12 +391,85 @@ static int walk_fragments(struct walk *w, const struct level *l,
 	int err;
 
 	err = find_fragments_end(w, l, e->value, &end);
+	if (err == DICOM_BROKEN && !w->depth)
+		return walk_cut_pixels(w, l, e, DICOM_FRAGMENTS);
 	if (err)
 		return err;
-	mark(w, e->value, structure_of(l));
-	mark(w, end, value_of(l, e->tag));
+	mark_header(w, e->value, structure_of(l));
+	mark_value(w, end, DICOM_FRAGMENTS, value_of(l, e->tag), l, e);
 	w->pos = end + 8;
-	mark(w, w->pos, structure_of(l));
+	mark_header(w, w->pos, structure_of(l));
+	return DICOM_OK;
+}
+
+/* --- what a picture is like ---------------------------------------------- */
+
+static int note_number(struct walk *w, const struct dicom_element *e,
+		       uint16_t *out)
+{
+	const uint8_t *p;
+	int err;
+
+	if (e->length != 2)
+		return DICOM_OK;
+	err = dicom_fetch(&w->reader, e->value, 2, &p);
+	if (!err)
+		*out = dicom_get16(p, w->level[w->depth].syntax);
+	return err;
+}
+
+static int note_frames(struct walk *w, const struct dicom_element *e,
+		       uint32_t *out)
+{
+	char text[13] = "";
+	const uint8_t *p;
+	long n;
+	int err;
+
+	if (e->length >= sizeof(text))
+		return DICOM_OK;
+	err = dicom_fetch(&w->reader, e->value, e->length, &p);
+	if (err)
+		return err;
+	memcpy(text, p, e->length);
+	n = strtol(text, NULL, 10);
+	*out = n > 0 && n <= INT32_MAX ? (uint32_t)n : 1;
+	return DICOM_OK;
+}
+
+/* Attributes of group 0028 that say how pixels are stored. */
+static int note_picture(struct walk *w, const struct dicom_element *e)
+{
+	struct dicom_picture *p = &w->level[w->depth].picture;
+	uint16_t flag = 0;
+	int err;
+
+	if (!w->visitor || e->tag >> 16 != 0x28)
+		return DICOM_OK;
+	switch (e->tag & 0xffff) {
+	case 0x0002:
+		return note_number(w, e, &p->samples);
+	case 0x0004:
+		return copy_code(w, e, p->photometric);
+	case 0x0006:
+		err = note_number(w, e, &flag);
+		p->by_plane = flag == 1;
+		return err;
+	case 0x0008:
+		return note_frames(w, e, &p->frames);
+	case 0x0010:
+		return note_number(w, e, &p->rows);
+	case 0x0011:
+		return note_number(w, e, &p->columns);
+	case 0x0100:
+		return note_number(w, e, &p->bits_allocated);
+	case 0x0101:
+		return note_number(w, e, &p->bits_stored);
+	case 0x0103:
+		err = note_number(w, e, &flag);
+		p->is_signed = flag == 1;
+		return err;
+	}
 	return DICOM_OK;
 }
 
@@ -316,6 +480,7 @@ static struct level sequence_level(const struct level *l,
 				   const struct dicom_element *e)
 {
 	struct level s = {
+		.begin = e->value,
 		.end = e->undefined ? l->end : e->value + e->length,
 		.items = true,
 		.delimited = e->undefined,
@@ -350,7 +515,7 @@ static int walk_undefined(struct walk *w, const struct level *l,
 	if (!may_hold_items(e))
 		return DICOM_BROKEN;
 	s = sequence_level(l, e);
-	mark(w, e->value, structure_of(l));
+	mark_header(w, e->value, structure_of(l));
 	if (!push(w, &s))
 		return DICOM_BROKEN;
 	w->pos = e->value;
@@ -376,23 +541,24 @@ static int walk_defined(struct walk *w, const struct level *l,
 	bool descend = false;
 	int err;
 
-	if (s.content != WHOLE && value_of(l, e->tag) != CHAOSIMG_PIXELS &&
+	if (dicom_compartment(e->tag) != CHAOSIMG_PIXELS &&
 	    may_hold_items(e)) {
 		err = begins_with_item(w, &s, e->value, &descend);
 		if (err)
 			return err;
 	}
-	mark(w, e->value, structure_of(l));
+	mark_header(w, e->value, structure_of(l));
 	w->pos = e->value;
 	if (descend && push(w, &s))
 		return DICOM_OK;
 	w->pos += e->length;
 	/* A sequence that cannot be looked into may hold anything. */
-	if (descend || (dicom_vr_is(e, "SQ") && e->length))
-		mark(w, w->pos, CHAOSIMG_IDENTITY);
-	else
-		mark(w, w->pos, value_of(l, e->tag));
-	return DICOM_OK;
+	if (descend || (dicom_vr_is(e, "SQ") && e->length)) {
+		mark_value(w, w->pos, DICOM_UNREAD, CHAOSIMG_IDENTITY, l, e);
+		return DICOM_OK;
+	}
+	mark_value(w, w->pos, DICOM_VALUE, value_of(l, e->tag), l, e);
+	return note_picture(w, e);
 }
 
 static int walk_item(struct walk *w, const struct level *l)
@@ -407,22 +573,19 @@ static int walk_item(struct walk *w, const struct level *l)
 	if (e.tag == DICOM_SEQUENCE_END && l->delimited) {
 		w->depth--;
 		w->pos = e.value;
-		mark(w, w->pos, structure_of(&w->level[w->depth]));
+		mark_header(w, w->pos, structure_of(&w->level[w->depth]));
 		return DICOM_OK;
 	}
 	if (e.tag != DICOM_ITEM)
 		return DICOM_BROKEN;
-	mark(w, e.value, structure_of(l));
+	mark_header(w, e.value, structure_of(l));
 	w->pos = e.value;
+	item.begin = e.value;
+	item.picture = (struct dicom_picture){ .frames = 1 };
 	item.items = false;
 	item.delimited = e.undefined;
 	if (!e.undefined)
 		item.end = e.value + e.length;
-	if (l->content == WHOLE && !e.undefined) {
-		w->pos = item.end;
-		mark(w, w->pos, CHAOSIMG_IDENTITY);
-		return DICOM_OK;
-	}
 	return push(w, &item) ? DICOM_OK : DICOM_BROKEN;
 }
 
@@ -439,7 +602,7 @@ static int end_delimited_item(struct walk *w, const struct level *l,
 	*ended = true;
 	w->depth--;
 	w->pos = e.value;
-	mark(w, w->pos, structure_of(&w->level[w->depth]));
+	mark_header(w, w->pos, structure_of(&w->level[w->depth]));
 	return DICOM_OK;
 }
 
@@ -521,7 +684,7 @@ static int end_meta(struct walk *w)
 
 	w->meta = false;
 	if (is_deflated(w->info->transfer_syntax)) {
-		give_up_file(w);
+		give_up_file(w, DICOM_DEFLATED);
 		return DICOM_OK;
 	}
 	err = choose_syntax(w, &w->level[0].syntax);
@@ -552,12 +715,24 @@ static bool fits_root(const struct walk *w, const struct dicom_element *e)
 	return !w->bare || !w->elements || e->tag > w->last_tag;
 }
 
+/* Was nothing wrong with it but that its value reaches out of the file? */
+static bool is_cut_pixels(const struct walk *w, const struct level *l,
+			  const struct dicom_element *e)
+{
+	return !w->depth && !w->meta && e->tag == DICOM_PIXEL_DATA &&
+	       e->value <= l->end && e->length > l->end - e->value &&
+	       l->syntax.explicit_vr == (e->vr[0] != 0) &&
+	       (!e->vr[0] || dicom_vr_is(e, "OW") || dicom_vr_is(e, "OB"));
+}
+
 static int walk_element(struct walk *w, const struct level *l)
 {
-	struct dicom_element e;
+	struct dicom_element e = { 0 };
 	int err;
 
 	err = dicom_read_element(&w->reader, w->pos, l->end, l->syntax, &e);
+	if (err == DICOM_BROKEN && is_cut_pixels(w, l, &e))
+		return walk_cut_pixels(w, l, &e, DICOM_VALUE);
 	if (err)
 		return err;
 	if (!w->depth) {
@@ -599,14 +774,16 @@ static int walk_all(struct walk *w)
 
 	while (w->depth || w->pos < w->length) {
 		err = w->steps++ < STEPS_MAX ? step(w) : DICOM_OK;
+		if (err >= 0 && w->failed)
+			err = w->failed;
 		if (err < 0)
 			return err;
 		if (err)
 			give_up_level(w);
 		if (w->steps >= STEPS_MAX)
-			give_up_file(w);
+			give_up_file(w, DICOM_UNREAD);
 	}
-	return DICOM_OK;
+	return w->failed;
 }
 
 /* --- recognition -------------------------------------------------------- */
@@ -626,8 +803,9 @@ static int start_part10(struct walk *w)
 	bool plain;
 	int err;
 
-	mark(w, PREAMBLE, CHAOSIMG_IDENTITY);	/* may hold anything */
-	mark(w, MAGIC_END, CHAOSIMG_CLINICAL);
+	/* The preamble may hold anything. */
+	mark(w, PREAMBLE, DICOM_OPAQUE, CHAOSIMG_IDENTITY);
+	mark_header(w, MAGIC_END, CHAOSIMG_CLINICAL);
 	w->pos = MAGIC_END;
 	w->meta = true;
 	/* The meta information is in explicit VR, but with some writers. */
@@ -673,14 +851,17 @@ static bool is_dicom(const struct walk *w)
 	       (w->level[0].syntax.explicit_vr || w->sop_uid);
 }
 
-int dicom_parse(const struct dicom_source *src, struct dicom_info *info)
+int dicom_walk(const struct dicom_source *src, struct dicom_info *info,
+	       const struct dicom_visitor *visitor)
 {
 	struct walk w = {
 		.reader.src = src,
 		.division.info = info,
 		.info = info,
 		.length = src->length,
+		.visitor = visitor,
 		.level[0].end = src->length,
+		.level[0].picture.frames = 1,
 	};
 	bool found;
 	int err;
@@ -697,4 +878,9 @@ int dicom_parse(const struct dicom_source *src, struct dicom_info *info)
 		return 1;
 	memset(info, 0, sizeof(*info));
 	return err;
+}
+
+int dicom_parse(const struct dicom_source *src, struct dicom_info *info)
+{
+	return dicom_walk(src, info, NULL);
 }

@@ -6,6 +6,9 @@
 
 /* Values that are a picture, or that a picture can be computed from. */
 static const struct dicom_tag_range picture[] = {
+	{ 0xffffffff, 0x7fe00001 },	/* Extended Offset Table */
+	{ 0xffffffff, 0x7fe00002 },	/* .. and its Lengths */
+	{ 0xffffffff, 0x7fe00003 },	/* Encapsulated Pixel Data .. Length */
 	{ 0xffffffff, 0x7fe00008 },	/* Float Pixel Data */
 	{ 0xffffffff, 0x7fe00009 },	/* Double Float Pixel Data */
 	{ 0xff00ffff, 0x7f000010 },	/* Pixel Data; Variable Pixel Data */
@@ -14,6 +17,13 @@ static const struct dicom_tag_range picture[] = {
 	{ 0xff00ffff, 0x7f000040 },	/* (Variable) Coefficients SDDN */
 	{ 0xff00ffff, 0x60003000 },	/* Overlay Data */
 	{ 0xffffffff, 0x56000020 },	/* Spectroscopy Data */
+};
+
+/* Not in the profile, but nobody knows what they hold or lead to. */
+static const struct dicom_tag_range unknown[] = {
+	{ 0xffffffff, 0x00020100 },	/* Private Information Creator UID */
+	{ 0xffffffff, 0x00020102 },	/* Private Information */
+	{ 0xffffffff, 0x00287fe0 },	/* Pixel Data Provider URL */
 };
 
 static bool in_ranges(uint32_t tag, const struct dicom_tag_range *r, size_t n)
@@ -48,6 +58,8 @@ enum chaosimg_compartment dicom_compartment(uint32_t tag)
 	/* Before the profile, which lists Overlay Data too. */
 	if (in_ranges(tag, picture, sizeof(picture) / sizeof(picture[0])))
 		return CHAOSIMG_PIXELS;
+	if (in_ranges(tag, unknown, sizeof(unknown) / sizeof(unknown[0])))
+		return CHAOSIMG_IDENTITY;
 	return in_profile(tag) ? CHAOSIMG_IDENTITY : CHAOSIMG_CLINICAL;
 }
 

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The mask of a file: lists of what to show; reading and storing them. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dicom_mask.h"
+#include "error.h"
+
+static int grow(void *list, uint32_t n, uint32_t *room, size_t each)
+{
+	uint32_t more = *room ? *room * 2 : 64;
+	void **p = list, *q;
+
+	if (n < *room)
+		return 0;
+	q = realloc(*p, more * each);
+	if (!q)
+		return fail(ENOMEM, "out of memory");
+	*p = q;
+	*room = more;
+	return 0;
+}
+
+int dicom_mask_add_piece(struct dicom_mask *m, uint64_t start, uint8_t owner)
+{
+	int err = grow(&m->piece, m->pieces, &m->piece_room,
+		       sizeof(m->piece[0]));
+
+	if (!err)
+		m->piece[m->pieces++] = (struct dicom_piece){
+			.start = start, .run = m->runs, .owner = owner,
+		};
+	return err;
+}
+
+int dicom_mask_add_run(struct dicom_mask *m, const struct dicom_run *run)
+{
+	struct dicom_piece *p = &m->piece[m->pieces - 1];
+	int err = grow(&m->run, m->runs, &m->run_room, sizeof(m->run[0]));
+
+	if (err)
+		return err;
+	m->run[m->runs++] = *run;
+	p->unit += run->length;
+	p->runs++;
+	return 0;
+}
+
+void dicom_mask_free(struct dicom_mask *m)
+{
+	free(m->piece);
+	free(m->run);
+	free(m->bytes.p);
+	memset(m, 0, sizeof(*m));
+}
+
+/* --- reading ------------------------------------------------------------- */
+
+static uint32_t find_piece(const struct dicom_mask *m, uint64_t off)
+{
+	uint32_t low = 0, high = m->pieces;
+
+	/* The last one that does not begin behind @off. */
+	while (high - low > 1) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (m->piece[mid].start <= off)
+			low = mid;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static uint64_t piece_end(const struct dicom_mask *m, uint32_t i)
+{
+	return i + 1 < m->pieces ? m->piece[i + 1].start : m->length;
+}
+
+/* @len bytes of a run, from @off in it. */
+static void read_run(const struct dicom_mask *m, const struct dicom_run *r,
+		     uint64_t off, uint8_t *out, size_t len)
+{
+	const uint8_t *from = m->bytes.p + r->at;
+	size_t at = off % r->period;
+
+	if (r->period == 1) {
+		memset(out, from[0], len);
+		return;
+	}
+	while (len) {
+		size_t n = r->period - at;
+
+		if (n > len)
+			n = len;
+		memcpy(out, from + at, n);
+		out += n;
+		len -= n;
+		at = 0;
+	}
+}
+
+static void read_piece(const struct dicom_mask *m, const struct dicom_piece *p,
+		       uint64_t off, uint8_t *out, size_t len)
+{
+	const struct dicom_run *r = m->run + p->run;
+	uint64_t at = off % p->unit;
+
+	while (len) {
+		uint64_t n;
+
+		for (; at >= r->length; r++)
+			at -= r->length;
+		n = r->length - at;
+		if (n > len)
+			n = len;
+		read_run(m, r, at, out, (size_t)n);
+		out += n;
+		len -= (size_t)n;
+		at += n;
+		if (r == m->run + p->run + p->runs - 1 && at == r->length) {
+			r = m->run + p->run;
+			at = 0;
+		}
+	}
+}
+
+void dicom_mask_apply(const struct dicom_mask *m, unsigned int held, void *buf,
+		      size_t len, uint64_t off)
+{
+	uint8_t *out = buf;
+
+	for (uint32_t i = len ? find_piece(m, off) : 0; len; i++) {
+		const struct dicom_piece *p = &m->piece[i];
+		uint64_t n = piece_end(m, i) - off;
+
+		if (n > len)
+			n = len;
+		if (!(held & dicom_held(p->owner)))
+			read_piece(m, p, off - p->start, out, (size_t)n);
+		out += n;
+		off += n;
+		len -= (size_t)n;
+	}
+}
+
+unsigned int dicom_mask_owner(const struct dicom_mask *m, uint64_t off,
+			      uint64_t *end)
+{
+	uint32_t i = find_piece(m, off);
+	uint8_t owner = m->piece[i].owner;
+
+	while (i + 1 < m->pieces && m->piece[i + 1].owner == owner)
+		i++;
+	*end = piece_end(m, i);
+	return owner;
+}
+
+/* --- storing -------------------------------------------------------------- */
+
+/*
+ * Numbers are in base 128, the lowest digits first, with the top bit set in
+ * all bytes but the last:
+ *	version, length, number of pieces, number of bytes
+ *	for each piece: length, owner + 4 * number of runs
+ *		for each run: length, at, period
+ *	the bytes
+ * Most pieces are some bytes once: those behind the last ones of that kind.
+ * They are stored without their run, as if they had none.
+ */
+enum { MASK_VERSION = 1, NUMBER_MAX = 10 };
+
+static uint8_t *put_number(uint8_t *p, uint64_t v)
+{
+	for (; v >= 0x80; v >>= 7)
+		*p++ = (uint8_t)v | 0x80;
+	*p++ = (uint8_t)v;
+	return p;
+}
+
+static uint8_t *put_piece(const struct dicom_mask *m, uint32_t i, uint8_t *q,
+			  uint32_t *next)
+{
+	const struct dicom_piece *p = &m->piece[i];
+	const struct dicom_run *r = &m->run[p->run];
+	uint64_t length = piece_end(m, i) - p->start;
+
+	q = put_number(q, length);
+	if (p->runs == 1 && r->length == length && r->period == length &&
+	    r->at == *next) {
+		*next += r->period;
+		return put_number(q, p->owner);
+	}
+	q = put_number(q, p->owner + 4u * p->runs);
+	for (uint32_t k = p->run; k < p->run + p->runs; k++) {
+		q = put_number(q, m->run[k].length);
+		q = put_number(q, m->run[k].at);
+		q = put_number(q, m->run[k].period);
+	}
+	return q;
+}
+
+int dicom_mask_pack(const struct dicom_mask *m, uint8_t **out, size_t *len)
+{
+	size_t most = NUMBER_MAX * (4 + 2 * (size_t)m->pieces +
+				    3 * (size_t)m->runs) + m->bytes.len;
+	uint8_t *p = malloc(most), *q;
+	uint32_t next = 0;
+
+	if (!p)
+		return fail(ENOMEM, "out of memory");
+	q = put_number(p, MASK_VERSION);
+	q = put_number(q, m->length);
+	q = put_number(q, m->pieces);
+	q = put_number(q, m->bytes.len);
+	for (uint32_t i = 0; i < m->pieces; i++)
+		q = put_piece(m, i, q, &next);
+	if (m->bytes.len)
+		memcpy(q, m->bytes.p, m->bytes.len);
+	*len = (size_t)(q - p) + m->bytes.len;
+	*out = p;
+	return 0;
+}
+
+/** struct cursor - what is left of a packed mask; @bad once it is none */
+struct cursor {
+	const uint8_t *p;
+	size_t len;
+	bool bad;
+};
+
+/* A number of at most @most. */
+static uint64_t get_number(struct cursor *c, uint64_t most)
+{
+	uint64_t v = 0;
+
+	for (unsigned int shift = 0; !c->bad && shift < 63; shift += 7) {
+		uint8_t byte;
+
+		if (!c->len)
+			break;
+		byte = *c->p++;
+		c->len--;
+		v |= (uint64_t)(byte & 0x7f) << shift;
+		if (!(byte & 0x80)) {
+			c->bad = v > most;
+			return c->bad ? 0 : v;
+		}
+	}
+	c->bad = true;
+	return 0;
+}
+
+/* A run, or the bytes behind those before. */
+static struct dicom_run get_run(struct cursor *c, uint64_t bytes)
+{
+	struct dicom_run r;
+
+	r.length = get_number(c, UINT64_MAX >> 8);
+	r.at = (uint32_t)get_number(c, bytes);
+	r.period = (uint32_t)get_number(c, bytes - r.at);
+	c->bad |= !r.period || !r.length;
+	return r;
+}
+
+static int get_piece(struct cursor *c, struct dicom_mask *m, uint64_t *start,
+		     uint64_t bytes, uint32_t *next)
+{
+	uint64_t length = get_number(c, m->length - *start);
+	uint64_t kind = get_number(c, 4 * DICOM_BLANK_RUNS + 3);
+	struct dicom_run r = { length, *next, (uint32_t)length };
+	int err;
+
+	c->bad |= !length || (kind < 4 && length > bytes - *next);
+	err = dicom_mask_add_piece(m, *start, kind & 3);
+	if (!err && !c->bad && kind < 4) {
+		*next += (uint32_t)length;
+		err = dicom_mask_add_run(m, &r);
+	}
+	for (uint64_t i = 0; !err && !c->bad && i < kind / 4; i++) {
+		r = get_run(c, bytes);
+		if (!c->bad)
+			err = dicom_mask_add_run(m, &r);
+	}
+	*start += length;
+	return err;
+}
+
+static int get_mask(struct cursor *c, struct dicom_mask *m)
+{
+	uint64_t version = get_number(c, MASK_VERSION), start = 0, bytes;
+	uint64_t pieces;
+	uint32_t at, next = 0;
+	int err = 0;
+
+	m->length = get_number(c, INT64_MAX);
+	pieces = get_number(c, DICOM_MASK_PIECES_MAX);
+	bytes = get_number(c, DICOM_MASK_BYTES_MAX);
+	c->bad |= version != MASK_VERSION || !pieces != !m->length;
+	for (uint64_t i = 0; !err && !c->bad && i < pieces; i++)
+		err = get_piece(c, m, &start, bytes, &next);
+	c->bad |= start != m->length || c->len != bytes;
+	if (err || c->bad)
+		return err ? err : fail(EIO, "a file's mask is damaged");
+	return dicom_bytes_add(&m->bytes, c->p, c->len, &at);
+}
+
+int dicom_mask_unpack(const uint8_t *in, size_t len, struct dicom_mask *m)
+{
+	struct cursor c = { in, len, false };
+	int err;
+
+	memset(m, 0, sizeof(*m));
+	err = get_mask(&c, m);
+	if (err)
+		dicom_mask_free(m);
+	return err;
+}
