@@ -53,12 +53,16 @@ static void prove_message(const struct chaosimg_cipher_impl *impl, u8 *out)
 		out[i] = (u8)(i * i >> 3);
 	chaosimg_cipher_set_key(&key, impl, k);
 	chaosimg_encrypt(&key, k, out, out, PROOF_LEN);
+	/* What is no ciphertext, so that decryption is proved by itself. */
+	chaosimg_decrypt(&key, k, out + PROOF_LEN, out, PROOF_LEN);
+	chaosimg_decrypt(&key, out, out + PROOF_LEN, out + PROOF_LEN,
+			 PROOF_LEN);
 }
 
 bool inner_agrees(const struct chaosimg_cipher_impl *impl,
 		  const struct chaosimg_cipher_impl *generic)
 {
-	u8 a[PROOF_LEN], b[PROOF_LEN];
+	u8 a[2 * PROOF_LEN], b[2 * PROOF_LEN];
 
 	prove_message(impl, a);
 	prove_message(generic, b);

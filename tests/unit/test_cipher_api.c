@@ -219,6 +219,14 @@ static void wrong_xctr(const struct chaosimg_cipher_key *k,
 		dst[300] ^= 1;
 }
 
+static void wrong_decrypt(const struct chaosimg_cipher_key *k,
+			  const struct chaosimg_image *image,
+			  u8 dst[CHAOSIMG_BLOCK], const u8 src[CHAOSIMG_BLOCK])
+{
+	chaosimg_impl_generic.decrypt(k, image, dst, src);
+	dst[3] ^= 1;
+}
+
 /* An emulator's mistake must not become the bytes of an archive. */
 static void test_disagreement(void **state)
 {
@@ -227,6 +235,9 @@ static void test_disagreement(void **state)
 	(void)state;
 	assert_true(inner_agrees(&wrong, &chaosimg_impl_generic));
 	wrong.xctr = wrong_xctr;
+	assert_false(inner_agrees(&wrong, &chaosimg_impl_generic));
+	wrong = chaosimg_impl_generic;
+	wrong.decrypt = wrong_decrypt;
 	assert_false(inner_agrees(&wrong, &chaosimg_impl_generic));
 }
 
