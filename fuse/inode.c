@@ -168,6 +168,7 @@ void inodes_end(void)
 	free(table.bucket);
 	table.bucket = NULL;
 	table.buckets = 0;
+	table.count = 0;
 }
 
 /* Without a handle: the descriptor by which the inode will be known. */
