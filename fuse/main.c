@@ -21,8 +21,7 @@
 /* umount(8) returns before the daemon has sealed what was open. */
 #define BUSY_SECONDS	2
 #define BUSY_REPLACED	60
-#define POLL_USEC	50000
-#define POLL_REPLACED	1000
+#define POLL_USEC	1000
 #define WRITER_TIMEOUT	3600.0
 #define READER_TIMEOUT	1.0
 
@@ -81,62 +80,51 @@ static double seconds(void)
 	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
-/* A mount that is just ending still holds the archive for a moment. */
-static int open_archive(const struct options *o,
-			const struct chaosimg_credential *cred)
+static int choose_cipher(const struct options *o)
 {
-	double until = seconds() +
-		       (o->replace ? BUSY_REPLACED : BUSY_SECONDS);
-	unsigned int flags = o->readonly ? CHAOSIMG_ARCHIVE_RDONLY : 0;
-	int err;
-
-	for (;;) {
-		err = chaosimg_archive_open(o->archive, cred, flags,
-					    &fs.archive);
-		if (err != -EBUSY || seconds() > until)
-			break;
-		usleep(o->replace ? POLL_REPLACED : POLL_USEC);
-	}
-	return err ? complain_library() : 0;
-}
-
-static int choose_cipher(const struct options *o, struct chaosimg_archive *a)
-{
-	if (!o->cipher || !chaosimg_archive_set_cipher(a, o->cipher))
+	if (!o->cipher || !chaosimg_archive_set_cipher(fs.archive, o->cipher))
 		return 0;
 	return complain(o->cipher, "no such cipher implementation here");
 }
 
-/* What this program cannot open, the one that has it open keeps. */
-static int try_archive(const struct options *o,
-		       const struct chaosimg_credential *cred)
+static int open_archive(const struct options *o)
 {
-	struct chaosimg_archive *a;
-	int err;
-
-	if (chaosimg_archive_open(o->archive, cred, CHAOSIMG_ARCHIVE_RDONLY,
-				  &a))
-		return complain_library();
-	err = choose_cipher(o, a);
-	chaosimg_archive_close(a);
-	return err;
-}
-
-static int unlock_archive(const struct options *o, const char *mountpoint)
-{
+	unsigned int flags = o->readonly ? CHAOSIMG_ARCHIVE_RDONLY :
+					   CHAOSIMG_ARCHIVE_NOLOCK;
 	struct chaosimg_credential *cred;
 	int err = get_credential(o, &cred);
 
 	if (err)
 		return err;
-	if (o->replace)
-		err = try_archive(o, cred);
+	err = chaosimg_archive_open(o->archive, cred, flags, &fs.archive);
+	chaosimg_credential_free(cred);
+	return err ? complain_library() : choose_cipher(o);
+}
+
+/* A mount that is just ending still holds the archive for a moment. */
+static int lock_archive(const struct options *o)
+{
+	double until = seconds() +
+		       (o->replace ? BUSY_REPLACED : BUSY_SECONDS);
+	int err;
+
+	for (;;) {
+		err = chaosimg_archive_lock(fs.archive);
+		if (err != -EBUSY || seconds() > until)
+			break;
+		usleep(POLL_USEC);
+	}
+	return err ? complain_library() : 0;
+}
+
+/* What this program cannot open, the one that has it open keeps. */
+static int unlock_archive(const struct options *o, const char *mountpoint)
+{
+	int err = open_archive(o);
+
 	if (!err && o->replace)
 		err = replace_mounted(fs.real, mountpoint);
-	if (!err)
-		err = open_archive(o, cred);
-	chaosimg_credential_free(cred);
-	return err ? err : choose_cipher(o, fs.archive);
+	return err ? err : lock_archive(o);
 }
 
 static int set_up(const struct options *o)

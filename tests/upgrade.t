@@ -3,7 +3,7 @@
 """A daemon takes the place of another one, for an upgrade.
 
 How long the mount is away is measured by asking for a file all the time.
-ROUNDS=N: so many upgrades (5).
+ROUNDS=N: so many upgrades (5). FILES=N: so many files in the mount (500).
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from tap import (BUILD, CHAOSIMG, done, ok, read, same,  # noqa: E402
                  scratch, write)
 
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
-FILES = 2000
+FILES = int(os.environ.get("FILES", "500"))
 PAUSE_MAX = 1.0
 
 
@@ -34,7 +34,7 @@ def daemon(*options):
     """As everyone calls it. Return its exit status and what it said."""
     got = subprocess.run(
         [os.path.join(BUILD, "chaosimgfs"), "-o", ",".join(options), ARCHIVE,
-         MNT], check=False, stdin=subprocess.DEVNULL, capture_output=True,
+         os.path.abspath(MNT)], check=False, stdin=subprocess.DEVNULL, capture_output=True,
         timeout=100)
     return got.returncode, got.stderr.decode()
 
@@ -49,7 +49,7 @@ def daemons():
 def served(pid):
     try:
         words = read(f"/proc/{pid}/cmdline").split(b"\0")
-        return words[-3:-1] == [ARCHIVE.encode(), MNT.encode()] and \
+        return words[-2:-1] == [os.path.abspath(MNT).encode()] and \
             os.readlink(f"/proc/{pid}/cwd") == "/"
     except OSError:
         return False

@@ -127,6 +127,20 @@ int chaosimg_archive_open(const char *path,
 	return ret;
 }
 
+int chaosimg_archive_lock(struct chaosimg_archive *a)
+{
+	int fd;
+
+	if (a->lock_fd >= 0 || a->flags & CHAOSIMG_ARCHIVE_RDONLY)
+		return 0;
+	fd = archive_lock_writer(a->fd, "archive", true);
+	if (fd < 0)
+		return fd;
+	a->lock_fd = fd;
+	a->flags &= ~CHAOSIMG_ARCHIVE_NOLOCK;
+	return chaosimg_archive_refresh(a);
+}
+
 static void fill_slot(const struct slot *s, struct chaosimg_slot_info *info)
 {
 	info->id = s->id;

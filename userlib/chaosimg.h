@@ -213,6 +213,17 @@ int chaosimg_archive_open(const char *path,
 			  unsigned int flags, struct chaosimg_archive **out);
 
 /**
+ * chaosimg_archive_lock() - lock what was opened with CHAOSIMG_ARCHIVE_NOLOCK
+ * @a: the archive
+ *
+ * For who wants the keys at hand while another process still has the lock. What
+ * that one changed meanwhile is noticed.
+ *
+ * Return: 0; -EBUSY; as chaosimg_archive_refresh().
+ */
+int chaosimg_archive_lock(struct chaosimg_archive *a);
+
+/**
  * chaosimg_archive_close() - wipe the keys, drop the lock
  * @a: the archive, with no file open; NULL is allowed
  */
