@@ -9,7 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "device.h"
 #include "fs.h"
+#include "session.h"
 
 /* Not touching the access time is for the owner and root alone. */
 static int reopen_quietly(struct inode *in, int flags)
@@ -291,13 +293,39 @@ int content_sync(struct inode *in)
 	return err ? log_damage(err, in, NULL) : 0;
 }
 
+/*
+ * Root below would keep the bits. The kernel's copy of them goes with the next
+ * look at the file, but an execution does not look: so it is told.
+ */
+int content_drop_suidgid(struct inode *in)
+{
+	int fd = chaosimg_file_fd(in->file);
+	mode_t drop = S_ISUID;
+	struct stat st;
+
+	if (!device_kills_suidgid())
+		return 0;
+	if (fstat(fd, &st))
+		return -errno;
+	if (st.st_mode & S_IXGRP)
+		drop |= S_ISGID;
+	if (!(st.st_mode & drop))
+		return 0;
+	if (fchmod(fd, st.st_mode & 07777 & ~drop))
+		return -errno;
+	session_attributes_changed(in);
+	return 0;
+}
+
 int content_truncate(struct inode *in, uint64_t length)
 {
 	int err = content_open(in, true), later;
 
 	if (err)
 		return err;
-	err = chaosimg_file_truncate(in->file, length);
+	err = content_drop_suidgid(in);
+	if (!err)
+		err = chaosimg_file_truncate(in->file, length);
 	if (err)
 		log_damage(err, in, NULL);
 	else

@@ -10,8 +10,10 @@ static bool opens_for_writing(int flags)
 /* The kernel empties its cache by itself; the file has a handle already. */
 static int truncate_open(struct inode *in)
 {
-	int err = chaosimg_file_truncate(in->file, 0);
+	int err = content_drop_suidgid(in);
 
+	if (!err)
+		err = chaosimg_file_truncate(in->file, 0);
 	if (err)
 		return log_damage(err, in, NULL);
 	content_changed(in);
@@ -74,9 +76,11 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size,
 	      off_t off, struct fuse_file_info *fi)
 {
 	struct inode *in = inode_of(ino);
-	ssize_t n = chaosimg_file_write(in->file, buf, size, off);
+	ssize_t n = content_drop_suidgid(in);
 
 	(void)fi;
+	if (!n)
+		n = chaosimg_file_write(in->file, buf, size, off);
 	if (n < 0) {
 		fuse_reply_err(req, -log_damage(n, in, NULL));
 		return;

@@ -11,6 +11,7 @@
  *	options.c	the command line
  *	passphrase.c	asking for one
  *	session.c	the mount's life, signals, the end
+ *	device.c	what libfuse neither asks for nor passes on
  *	operations.c	what the kernel may ask for
  *	log.c		one line for each damaged object
  *	inode.c		the table of objects that the kernel knows
@@ -455,6 +456,9 @@ int content_flush(struct inode *in);
 
 /** content_sync() - the same, and onto the disk */
 int content_sync(struct inode *in);
+
+/** content_drop_suidgid() - before a change: if this request asks for it */
+int content_drop_suidgid(struct inode *in);
 
 /** content_truncate() - open if need be, and set the length */
 int content_truncate(struct inode *in, uint64_t length);

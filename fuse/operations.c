@@ -26,7 +26,7 @@ void op_init(void *userdata, struct fuse_conn_info *conn)
 	/* Data is encrypted in memory: pipes would only be a detour. */
 	want(conn, FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
 	     FUSE_CAP_SPLICE_MOVE, false);
-	/* The kernel clears set-user-id bits: root below would not. */
+	/* Set-user-id bits: its second version, which device.c asks for. */
 	want(conn, FUSE_CAP_HANDLE_KILLPRIV, false);
 	/* Locks are the kernel's own: all who use the mount see them. */
 	want(conn, FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS |

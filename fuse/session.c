@@ -12,6 +12,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "device.h"
 #include "fs.h"
 #include "session.h"
 
@@ -59,6 +60,12 @@ static void raise_read_ahead(dev_t dev)
 static void fetch_dirty(struct inode *in)
 {
 	fuse_lowlevel_notify_inval_inode(session.se, inode_number(in), 0, 0);
+}
+
+void session_attributes_changed(struct inode *in)
+{
+	/* From a negative offset on: no page is touched, or waited for. */
+	fuse_lowlevel_notify_inval_inode(session.se, inode_number(in), -1, 0);
 }
 
 /* Someone may have mounted something else over it. */
@@ -190,7 +197,7 @@ static int run_mounted(unsigned int threads)
 	bool mounted;
 	int err;
 
-	if (evict_start(session.se) ||
+	if (device_start(session.se) || evict_start(session.se) ||
 	    pthread_create(&watcher, NULL, watch, NULL)) {
 		evict_stop();
 		log_line(LOG_ERR, "%s: cannot start a thread",

@@ -16,4 +16,9 @@
 int session_run(const struct options *o, const char *mountpoint,
 		void (*ready)(void));
 
+struct inode;
+
+/** session_attributes_changed() - what the kernel remembers is not true now */
+void session_attributes_changed(struct inode *in);
+
 #endif

@@ -109,7 +109,7 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 	char *value;
 	ssize_t n;
 
-	/* The kernel asks for this one before each write. */
+	/* The kernel asks for this one before a file's first write. */
 	if (!strcmp(name, "security.capability")) {
 		fuse_reply_err(req, ENODATA);
 		return;
