@@ -4,6 +4,12 @@
 
 #define MAX_BACKGROUND	64
 
+/*
+ * Reads and writes of at most this size: what the kernel has more to ask for
+ * comes in several requests, on which as many workers are.
+ */
+#define MAX_REQUEST	(128 << 10)
+
 static void want(struct fuse_conn_info *conn, unsigned int cap, bool on)
 {
 	if (on)
@@ -31,6 +37,7 @@ void op_init(void *userdata, struct fuse_conn_info *conn)
 	/* Locks are the kernel's own: all who use the mount see them. */
 	want(conn, FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS |
 	     FUSE_CAP_POSIX_ACL | FUSE_CAP_EXPORT_SUPPORT, false);
+	conn->max_write = MAX_REQUEST;
 	conn->max_background = MAX_BACKGROUND;
 	conn->congestion_threshold = MAX_BACKGROUND * 3 / 4;
 	conn->time_gran = 1;

@@ -16,7 +16,7 @@
 #include "fs.h"
 #include "session.h"
 
-/* Two requests of the largest size: while one is answered, another is asked. */
+/* Enough for all workers to be busy while a program reads what came before. */
 #define READ_AHEAD_KIB	2048
 
 static struct {
