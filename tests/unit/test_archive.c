@@ -171,6 +171,29 @@ static void one_writer_at_a_time(void **state)
 	assert_int_equal(arc_try_open(path, arc_key, 0), 0);
 }
 
+static void opened_first_and_locked_later(void **state)
+{
+	char *path = arc_make("later");
+	struct chaosimg_archive *a = arc_must_open(path, 0);
+	struct chaosimg_archive *b =
+		arc_must_open(path, CHAOSIMG_ARCHIVE_NOLOCK);
+	struct chaosimg_archive *reader =
+		arc_must_open(path, CHAOSIMG_ARCHIVE_RDONLY);
+
+	(void)state;
+	assert_int_equal(chaosimg_archive_lock(b), -EBUSY);
+	assert_int_equal(chaosimg_archive_lock(reader), 0);
+	chaosimg_archive_close(a);
+	assert_int_equal(chaosimg_archive_lock(reader), 0);
+	assert_int_equal(arc_try_open(path, arc_key, 0), 0);
+	assert_int_equal(chaosimg_archive_lock(b), 0);
+	assert_int_equal(chaosimg_archive_lock(b), 0);
+	assert_int_equal(arc_try_open(path, arc_key, 0), -EBUSY);
+	chaosimg_archive_close(b);
+	assert_int_equal(arc_try_open(path, arc_key, 0), 0);
+	chaosimg_archive_close(reader);
+}
+
 static void lock_follows_the_daemon(void **state)
 {
 	char *path = arc_make("daemon");
@@ -322,6 +345,7 @@ int main(void)
 		cmocka_unit_test(other_directories_are_no_archives),
 		cmocka_unit_test(only_empty_directories_become_archives),
 		cmocka_unit_test(one_writer_at_a_time),
+		cmocka_unit_test(opened_first_and_locked_later),
 		cmocka_unit_test(lock_follows_the_daemon),
 		cmocka_unit_test(missing_lock_file_is_made_again),
 		cmocka_unit_test(version_1_archives_open),
