@@ -9,6 +9,7 @@
 #include "archive_lock.h"
 #include "config.h"
 #include "error.h"
+#include "fdname.h"
 #include "keyring.h"
 
 int archive_unlock(const struct config *cfg, const char *where,
@@ -129,11 +130,13 @@ int chaosimg_archive_open(const char *path,
 
 int chaosimg_archive_lock(struct chaosimg_archive *a)
 {
+	char path[FDNAME_SIZE];
 	int fd;
 
 	if (a->lock_fd >= 0 || a->flags & CHAOSIMG_ARCHIVE_RDONLY)
 		return 0;
-	fd = archive_lock_writer(a->fd, "archive", true);
+	fdname(a->fd, path);
+	fd = archive_lock_writer(a->fd, path, true);
 	if (fd < 0)
 		return fd;
 	a->lock_fd = fd;

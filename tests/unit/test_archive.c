@@ -182,6 +182,8 @@ static void opened_first_and_locked_later(void **state)
 
 	(void)state;
 	assert_int_equal(chaosimg_archive_lock(b), -EBUSY);
+	assert_non_null(strstr(chaosimg_errmsg(),
+			       "/later: already mounted for writing"));
 	assert_int_equal(chaosimg_archive_lock(reader), 0);
 	chaosimg_archive_close(a);
 	assert_int_equal(chaosimg_archive_lock(reader), 0);
