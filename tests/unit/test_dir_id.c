@@ -211,6 +211,42 @@ static void directory_ids_are_as_documented(void **state)
 	drop_dir("d", fd);
 }
 
+/* What a power cut can leave of a new directory gets an id again. */
+static void a_directory_left_without_an_id_gets_one(void **state)
+{
+	struct chaosimg_place place = place_of(dir_a, "new");
+	uint8_t id[CHAOSIMG_ID_SIZE], again[CHAOSIMG_ID_SIZE];
+	struct timespec since = archive->since;
+	int fd = make_dir("left"), file;
+
+	(void)state;
+	archive->since.tv_sec += 60;
+	/* Only by who may write, */
+	assert_int_equal(chaosimg_dir_load(archive, fd, &place, id), -EIO);
+	archive->lock_fd = dup(fd);
+	/* not for the root, */
+	assert_int_equal(chaosimg_dir_load(archive, fd, NULL, id), -EIO);
+	/* if there is nothing in it, */
+	file = openat(fd, "file", O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	assert_true(file >= 0);
+	close(file);
+	assert_int_equal(chaosimg_dir_load(archive, fd, &place, id), -EIO);
+	assert_int_equal(unlinkat(fd, "file", 0), 0);
+	/* and if nobody is just removing it. */
+	archive->since = since;
+	assert_int_equal(chaosimg_dir_load(archive, fd, &place, id), -EIO);
+	archive->since.tv_sec += 60;
+	assert_int_equal(chaosimg_dir_load(archive, fd, &place, id), 0);
+	assert_int_equal(chaosimg_dir_load(archive, fd, &place, again), 0);
+	assert_memory_equal(id, again, sizeof(id));
+	place = place_of(dir_b, "new");
+	assert_int_equal(chaosimg_dir_load(archive, fd, &place, id), -EIO);
+	close(archive->lock_fd);
+	archive->lock_fd = -1;
+	archive->since = since;
+	drop_dir("left", fd);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -220,6 +256,7 @@ int main(void)
 		cmocka_unit_test(a_damaged_directory_id_is_refused),
 		cmocka_unit_test(a_directory_is_bound_to_two_places_then_one),
 		cmocka_unit_test(directory_ids_are_as_documented),
+		cmocka_unit_test(a_directory_left_without_an_id_gets_one),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
