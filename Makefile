@@ -9,7 +9,8 @@ DESTDIR ?=
 CC ?= gcc
 PKG_CONFIG ?= pkg-config
 BUILD ?= build
-# SAN=1 builds with AddressSanitizer and UndefinedBehaviorSanitizer.
+# SAN=1 builds with AddressSanitizer and UndefinedBehaviorSanitizer, SAN=thread
+# with ThreadSanitizer, SAN=fuzz (with clang) for libFuzzer; see make fuzz.
 SAN ?=
 # V=1 prints whole commands.
 V ?=
@@ -35,8 +36,12 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 CFLAGS ?= -O2 -g
 HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
 ifneq ($(SAN),)
-HARDEN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-LDFLAGS += -fsanitize=address,undefined
+SANITIZERS_1 := address,undefined
+SANITIZERS_thread := thread
+SANITIZERS_fuzz := fuzzer-no-link,$(SANITIZERS_1)
+SANITIZERS := $(or $(SANITIZERS_$(SAN)),$(SANITIZERS_1))
+HARDEN := -fsanitize=$(SANITIZERS) -fno-sanitize-recover=all -fno-omit-frame-pointer
+LDFLAGS += -fsanitize=$(SANITIZERS)
 endif
 BASE_CFLAGS := -std=gnu11 $(WARN) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -pthread \
 	-DCHAOSIMG_VERSION=\"$(VERSION)\" -MMD -MP -fvisibility=hidden
@@ -195,6 +200,43 @@ $(BUILD)/tests/timing: $(wildcard tests/timing/*.[ch]) $(call obj,$(CIPHER_SRC))
 	$(Q)$(CC) $(CFLAGS) $(BASE_CFLAGS) -Icipher $(LDFLAGS) -o $@ \
 		$(filter %.c %.o,$^) -lm
 
+# make fuzz: the fuzz targets, in $(BUILD)/fuzz; FUZZ_CC=clang, nothing else is
+# built with it. make fuzz-long: each for TIME seconds, new finds in its corpus
+# in $(BUILD)/fuzz/corpus; FUZZ="dicom names": only these.
+FUZZ_CC ?= clang
+FUZZ ?= $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+TIME ?= 3600
+.PHONY: fuzz fuzz-long fuzz-targets
+fuzz:
+	+$(Q)$(MAKE) BUILD=$(BUILD)/fuzz CC=$(FUZZ_CC) SAN=fuzz fuzz-targets
+fuzz-long: fuzz
+	BUILD=$(BUILD) tests/fuzz/run --time $(TIME) $(FUZZ)
+# In the make that fuzz starts, BUILD is the fuzz targets' own folder.
+FUZZ_PARTS := $(call obj,$(filter-out tests/fuzz/fuzz_% tests/fuzz/kernel.c,\
+	$(wildcard tests/fuzz/*.c)))
+fuzz-targets: $(FUZZ:%=$(BUILD)/fuzz_%)
+.PRECIOUS: $(BUILD)/tests/fuzz/%.o
+$(BUILD)/tests/fuzz/%.o: tests/fuzz/%.c Makefile | prepare
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) $(LIB_CFLAGS) -Ifuse $(shell $(PKG_CONFIG) --cflags $(FUSE_PKGS)) \
+		-c -o $@ $<
+$(BUILD)/fuzz_fuse: $(BUILD)/tests/fuzz/kernel.o $(call obj,$(filter-out fuse/main.c,$(FUSE_SRC)))
+$(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(FUZZ_PARTS) $(STATIC)
+	$(call say,LD)
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(STATIC) \
+		$(FUSE_LIBS) $(LIB_LIBS)
+
+# Tampering with an archive: tests/tamper.t.
+tests: $(BUILD)/tests/tamper_archive
+TAMPER_OBJ := $(call obj,$(wildcard tests/tamper/*.c) tests/fuzz/kernel.c \
+	$(filter-out fuse/main.c,$(FUSE_SRC)))
+$(BUILD)/tests/tamper/%.o: tests/tamper/%.c Makefile | prepare
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) $(APP_CFLAGS) -c -o $@ $<
+$(BUILD)/tests/tamper_archive: $(TAMPER_OBJ) $(STATIC)
+	$(call say,LD)
+	$(Q)$(CC) $(LDFLAGS) -Wl,--wrap=clock_gettime,--wrap=nanosleep -o $@ $^ $(FUSE_LIBS) $(LIB_LIBS)
+
 .PHONY: benchprogs
 benchprogs: $(patsubst tests/bench/%.c,$(BUILD)/tests/%,$(wildcard tests/bench/*_bench.c))
 # libfuse's example, where its package has it: a mount without any cryptography.
@@ -209,13 +251,15 @@ $(BUILD)/tests/%_bench: tests/bench/%_bench.c $(STATIC) Makefile | prepare
 
 .PHONY: prepare
 prepare:
-	@mkdir -p $(BUILD)/cipher $(BUILD)/userlib $(BUILD)/fuse $(BUILD)/tools $(BUILD)/tests/unit
+	@mkdir -p $(BUILD)/cipher $(BUILD)/userlib $(BUILD)/fuse $(BUILD)/tools $(BUILD)/tests/unit \
+		$(BUILD)/tests/fuzz $(BUILD)/tests/tamper
 
 # "make check" builds a second time, with sanitizers.
 clean:
 	rm -rf $(BUILD) $(BUILD)-san
 
--include $(wildcard $(BUILD)/*/*.d $(BUILD)/tests/unit/*.d)
+-include $(wildcard $(BUILD)/*/*.d $(BUILD)/tests/unit/*.d $(BUILD)/tests/fuzz/*.d \
+	$(BUILD)/tests/tamper/*.d)
 
 # --- install and dist ---
 # What is installed belongs to one prefix; DESTDIR is put before each path.
