@@ -34,6 +34,9 @@ job "four writers, each in a part of its own" --rw=randwrite --bs=8k \
 	--size=4m --numjobs=4 --offset_increment=4m --group_reporting
 job "vectored and asynchronous" --ioengine=libaio --iodepth=16 --rw=randwrite \
 	--bs=32k --size=16m
+job "mixed sizes from several jobs" --rw=randwrite --bsrange=512-200000 \
+	--bs_unaligned --size=4m --numjobs=4 --offset_increment=4m \
+	--group_reporting --fsync=32
 job "direct I/O" --ioengine=psync --direct=1 --rw=randwrite --bs=4k --size=4m
 
 # What was written is verified again from the disk, after mounting anew.
@@ -48,6 +51,13 @@ ok "umount" archive_umount
 ok "mount again" archive_mount || bail "no second mount"
 again "sequential write of large blocks" --rw=write --bs=1m --size=64m
 again "random write of pages" --rw=randwrite --bs=4k --size=8m
+again "random write of odd sizes" --rw=randwrite --bsrange=512-70000 \
+	--bs_unaligned --size=16m
+again "mixed sizes from several jobs" --rw=randwrite --bsrange=512-200000 \
+	--bs_unaligned --size=4m --numjobs=4 --offset_increment=4m \
+	--group_reporting
+again "vectored and asynchronous" --ioengine=libaio --iodepth=16 \
+	--rw=randwrite --bs=32k --size=16m
 again "mapped random write" --ioengine=mmap --rw=randwrite --bs=4k --size=8m
 ok "umount" archive_umount
 done_testing

@@ -1,0 +1,49 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# stress-ng's file-system stressors in the mount, with their own verification:
+# calls of every kind, also wrong ones, from several processes at once. The
+# daemon outlives them, and what they leave is in order.
+#
+# Each works for STRESS_SECONDS (1); STRESS="name .." picks some.
+cd "$(dirname "$0")/.." || exit 1
+. tests/lib/tap.sh
+. tests/lib/archive.sh
+
+reason=$(mount_obstacle) && skip_all "$reason"
+command -v stress-ng >/dev/null || skip_all "needs stress-ng"
+scratch || bail "no temporary folder"
+seconds=${STRESS_SECONDS:-1}
+
+# Of the class "filesystem": those that work in a given folder. Not those for
+# /dev, /proc and /sys, nor for what FUSE has not (fiemap, fs-verity, leases).
+stressors=${STRESS:-access chattr chdir chmod chown copy-file dentry dir dirdeep
+	dirmany fallocate fcntl file-ioctl filename flock fpunch fstat getdent
+	hdd io iomix link locka lockofd mknod open readahead rename seek
+	sendfile symlink sync-file utime xattr}
+
+ok "archive" archive_new
+ok "mount" archive_mount || bail "no mount"
+mkdir -m 777 "$mnt/stress"
+for name in $stressors; do
+	stress-ng --stressors 2>/dev/null | tr ' ' '\n' | grep -qx "$name" ||
+		continue
+	# 3: not implemented here, 4: no resources for it.
+	ok "$name" bash -c "
+		timeout -k 10 $((seconds + 60)) stress-ng --$name 2 \
+			--timeout ${seconds}s --verify --metrics-brief \
+			--temp-path '$mnt/stress' 2>&1
+		status=\$?
+		[ \$status = 0 ] || [ \$status = 3 ] || [ \$status = 4 ]"
+	awk -v s="$name" '$4 == s && $5 ~ /^[0-9]+$/ {
+		print "# " $5 " operations" }' "$tap_log"
+done
+ok "the daemon is there" kill -0 "$daemon"
+echo text >"$mnt/after"
+is "and works" "$(cat "$mnt/after")" text
+ok "what they leave can be removed" rm -rf "$mnt/stress"
+ok "umount" archive_umount
+ok "fsck finds nothing" "$BUILD/chaosimg" fsck --dry-run --keyfile "$key" \
+	"$archive"
+ok "and the daemon saw no damage" bash -c "! grep -E \
+	'damaged|cut off|authentic|stands under|older than' '$daemon_log'"
+done_testing
