@@ -6,6 +6,10 @@ orthanc.py upload STORAGE WORK FILE..  start it, upload the files, read each
                                        back and compare, stop it
 orthanc.py again STORAGE WORK          start it again, read all studies back
                                        and compare with what was uploaded
+orthanc.py promise STORAGE WORK FILE.. start it, upload until it fails, and note
+                                       in WORK what it said it had stored
+orthanc.py kept STORAGE WORK           start it again: is all of that there,
+                                       bit for bit, and everything readable?
 
 Orthanc runs from a configuration made in WORK, answers this machine alone,
 loads no plugins and opens no DICOM port. The last line that is printed sums
@@ -37,7 +41,7 @@ def free_port():
 class Orthanc:
     """The server, from the with statement to its end."""
 
-    def __init__(self, storage, work):
+    def __init__(self, storage, work, overwrite=True):
         self.port = free_port()
         self.log = open(os.path.join(work, "orthanc.log"), "ab")
         self.config = os.path.join(work, "orthanc.json")
@@ -51,7 +55,7 @@ class Orthanc:
                 "AuthenticationEnabled": False,
                 "DicomServerEnabled": False,
                 "Plugins": [],
-                "OverwriteInstances": True,
+                "OverwriteInstances": overwrite,
                 "SyncStorageArea": True,
             }, f)
         program = shutil.which("Orthanc", path=os.environ["PATH"] +
@@ -145,6 +149,87 @@ def again(orthanc, work):
     return different == 0 and not known and len(studies) > 0
 
 
+# Orthanc does not sync its index with each image, but every ten seconds.
+FLUSHED = 13
+
+
+def promise(orthanc, storage, work, files):
+    """Each line is written when Orthanc has answered."""
+    with open(os.path.join(work, "promised"), "a") as notes:
+        notes.write("round\n")
+        for number, path in enumerate(files):
+            if number == len(files) // 3:
+                time.sleep(FLUSHED)
+                notes.write("settled\n")
+                notes.flush()
+            with open(path, "rb") as f:
+                data = f.read()
+            try:
+                answer = json.loads(orthanc.request("/instances", data))
+            except urllib.error.HTTPError:
+                # What is no image is refused; when the disk is gone, stop.
+                if os.access(storage, os.F_OK):
+                    continue
+                return False
+            except (urllib.error.URLError, OSError):
+                return False
+            notes.write("%s %s\n" % (answer["ID"],
+                                     hashlib.sha256(data).hexdigest()))
+            notes.flush()
+    return True
+
+
+def read_promises(work):
+    """What images there may be of each, and which the index has to know."""
+    sums, settled, current = {}, set(), set()
+    with open(os.path.join(work, "promised")) as f:
+        for line in f:
+            if line == "round\n":
+                current = set()
+                continue
+            if line == "settled\n":
+                settled |= current
+                continue
+            instance, digest = line.split()
+            sums.setdefault(instance, set()).add(digest)
+            current.add(instance)
+    return sums, settled
+
+
+def stored_sums(storage):
+    found = set()
+    for where, _, names in os.walk(storage):
+        for name in names:
+            with open(os.path.join(where, name), "rb") as f:
+                found.add(hashlib.sha256(f.read()).hexdigest())
+    return found
+
+
+def kept(orthanc, storage, work):
+    """What the index knows can be read; of the rest, the images are there."""
+    sums, settled = read_promises(work)
+    known = set(orthanc.get_json("/instances"))
+    files = stored_sums(storage)
+    bad = {i: "not in the index" for i in settled - known}
+    for instance in sums:
+        if not sums[instance] & files:
+            bad[instance] = "not stored"
+    for instance in known:
+        try:
+            data = orthanc.get("/instances/%s/file" % instance)
+        except urllib.error.HTTPError:
+            bad[instance] = "unreadable"
+            continue
+        digest = hashlib.sha256(data).hexdigest()
+        if instance in sums and digest not in sums[instance]:
+            bad[instance] = "different"
+    for instance, why in bad.items():
+        print(instance, why)
+    print("%d promised, %d of them long before; the index knows %d; %d are wrong"
+          % (len(sums), len(settled), len(known), len(bad)))
+    return not bad
+
+
 def stop(*_):
     # Not terminate() and wait(): the main thread may hold their lock.
     if server and server.process.returncode is None:
@@ -165,9 +250,16 @@ def main():
     elif len(sys.argv) == 4 and sys.argv[1] == "again":
         with Orthanc(sys.argv[2], sys.argv[3]) as orthanc:
             good = again(orthanc, sys.argv[3])
+    elif len(sys.argv) > 4 and sys.argv[1] == "promise":
+        # Overwriting removes the older image at once, but not from the index.
+        with Orthanc(sys.argv[2], sys.argv[3], False) as orthanc:
+            good = promise(orthanc, sys.argv[2], sys.argv[3], sys.argv[4:])
+    elif len(sys.argv) == 4 and sys.argv[1] == "kept":
+        with Orthanc(sys.argv[2], sys.argv[3], False) as orthanc:
+            good = kept(orthanc, sys.argv[2], sys.argv[3])
     else:
-        sys.exit("usage: orthanc.py upload STORAGE WORK FILE.. | "
-                 "again STORAGE WORK")
+        sys.exit("usage: orthanc.py upload|promise STORAGE WORK FILE.. | "
+                 "again|kept STORAGE WORK")
     sys.exit(0 if good else 1)
 
 
