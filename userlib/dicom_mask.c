@@ -166,8 +166,8 @@ unsigned int dicom_mask_owner(const struct dicom_mask *m, uint64_t off,
  *	for each piece: length, owner + 4 * number of runs
  *		for each run: length, at, period
  *	the bytes
- * Most pieces are some bytes once: those behind the last ones of that kind.
- * They are stored without their run, as if they had none.
+ * Most pieces are some bytes once: those behind what the run before referred
+ * to. They are stored without their run, as if they had none.
  */
 enum { MASK_VERSION = 1, NUMBER_MAX = 10 };
 
@@ -193,6 +193,8 @@ static uint8_t *put_piece(const struct dicom_mask *m, uint32_t i, uint8_t *q,
 		return put_number(q, p->owner);
 	}
 	q = put_number(q, p->owner + 4u * p->runs);
+	r = &m->run[p->run + p->runs - 1];
+	*next = r->at + r->period;
 	for (uint32_t k = p->run; k < p->run + p->runs; k++) {
 		q = put_number(q, m->run[k].length);
 		q = put_number(q, m->run[k].at);
@@ -280,6 +282,7 @@ static int get_piece(struct cursor *c, struct dicom_mask *m, uint64_t *start,
 	}
 	for (uint64_t i = 0; !err && !c->bad && i < kind / 4; i++) {
 		r = get_run(c, bytes);
+		*next = r.at + r.period;
 		if (!c->bad)
 			err = dicom_mask_add_run(m, &r);
 	}

@@ -6,7 +6,8 @@
  *		each set of compartments: c, i, p, ci, .., none, all
  *	mask_file mutate FILES SEED FILE..	so many damaged files, one by one:
  *		their masks must hold together; nothing is written
- *	mask_file count REPEAT FILE..	divide and mask them REPEAT times
+ *	mask_file count REPEAT FILE..	divide them, make and pack their masks,
+ *		REPEAT times
  *	mask_file divide REPEAT FILE..	only divide them
  */
 #include <errno.h>
@@ -263,16 +264,19 @@ static void repeat(long times, bool mask, char **path, int paths)
 		const struct dicom_source src = { read_file, &f, f.len };
 		struct dicom_info info;
 		struct dicom_mask m;
+		uint8_t *packed;
+		size_t len;
 
 		for (long k = 0; k < times; k++) {
 			if (!mask) {
 				dicom_parse(&src, &info);
 				continue;
 			}
-			if (make(&f, &m) < 0)
+			if (make(&f, &m) < 0 ||
+			    dicom_mask_pack(&m, &packed, &len))
 				die("no mask can be made", path[i]);
-			store(&m, path[i]);
 			dicom_mask_free(&m);
+			free(packed);
 		}
 		free(f.p);
 	}
