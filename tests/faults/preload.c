@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -121,8 +122,10 @@ CALL(int, linkat, (int a, const char *b, int c, const char *d, int e),
      (a, b, c, d, e), CHANGES | SPACE)
 CALL(int, renameat, (int a, const char *b, int c, const char *d),
      (a, b, c, d), CHANGES | SPACE)
+/* Exchanging two names takes no space. */
 CALL(int, renameat2, (int a, const char *b, int c, const char *d,
-		      unsigned int e), (a, b, c, d, e), CHANGES | SPACE)
+		      unsigned int e), (a, b, c, d, e),
+     CHANGES | (e & RENAME_EXCHANGE ? 0 : SPACE))
 CALL(int, unlinkat, (int a, const char *b, int c), (a, b, c), CHANGES)
 CALL(int, mkdirat, (int a, const char *b, mode_t c), (a, b, c),
      CHANGES | SPACE)
