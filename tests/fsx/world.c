@@ -64,7 +64,8 @@ bool compare(struct world *w, const char *how, const uint8_t *got,
 		if (!bad++)
 			first = i;
 	}
-	return wrong(w, "%s: %u of %u bytes from %u on are wrong, the first at %u: got %02x, want %02x; the file has %u",
+	return wrong(w, "%s: %u of %u bytes from %u on are wrong, the first at %u: "
+		     "got %02x, want %02x; the file has %u",
 		     how, bad, len, off, off + first, got[first],
 		     o->data[off + first], o->len);
 }
