@@ -6,6 +6,7 @@ How long the mount is away is measured by asking for a file all the time.
 ROUNDS=N: so many upgrades (5). FILES=N: so many files in the mount (500).
 """
 
+import atexit
 import hashlib
 import os
 import subprocess
@@ -141,6 +142,8 @@ if obstacle:
     sys.exit()
 scratch()
 mounted.make()
+atexit.register(subprocess.run, ["umount", "-lq", os.path.abspath(MNT)],
+                check=False, stderr=subprocess.DEVNULL)
 key = f"keyfile={KEY}"
 status, said = daemon(key, "replace")
 ok("nothing is mounted: nothing to replace", status == 1 and
