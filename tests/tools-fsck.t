@@ -394,6 +394,30 @@ def crash(at):
     with harmed(path) as real:
         flip(real, HEADER + 100)
         beyond_repair("nor if a record is damaged", path, "chunk 0")
+    with Mount("no_writeback") as mount:
+        f = os.open(f"{MNT}/filled", os.O_RDWR | os.O_CREAT)
+        os.ftruncate(f, 10 * CHUNK)
+        os.fsync(f)
+        os.pwrite(f, RANDOM.randbytes(2 * CHUNK), 3 * CHUNK)
+        os.fsync(f)
+        filled = stored("filled")
+        mount.kill()
+        with contextlib.suppress(OSError):
+            os.close(f)
+    with harmed(filled) as real:
+        with open(real, "rb") as g:
+            raw = g.read(4096)
+        newer = raw[48:56][::-1] < raw[2096:2104][::-1]
+        if not raw[2048 * newer + 68]:
+            flip(real, 2048 * newer + 1000)
+            status, report = dry()
+            ok("nor is a hole that it may have filled cleared",
+               status == 1 and any(p == filled and "said more" in w
+                                   for p, w, _ in brief(report)),
+               brief(report))
+    with Mount():
+        with open(f"{MNT}/filled", "r+b"):
+            os.unlink(f"{MNT}/filled")
     with Mount():
         status, report = dry()
         same("while it is mounted that is not told", (status, report["open"]),

@@ -361,6 +361,9 @@ int stray_find(struct chaosimg_file *f, uint64_t *from, uint64_t *to);
 /** stray_clear() - [rw exclusive] make all of that zeros. 0 or -errno */
 int stray_clear(struct chaosimg_file *f);
 
+/** stray_any() - is there anything in a hole, or might there be? */
+bool stray_any(const struct chaosimg_file *f);
+
 /**
  * stray_settle() - [rw exclusive] clear all holes of what a crash left there
  * @f: the file as its newest snapshot says it is, before it is changed

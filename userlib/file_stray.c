@@ -157,6 +157,19 @@ static uint64_t data_end(const struct chaosimg_file *f, uint64_t at,
 	       (uint64_t)hole - f->base : end;
 }
 
+bool stray_any(const struct chaosimg_file *f)
+{
+	for (size_t i = 0; i < f->holes.count; i++) {
+		const struct hole *h = &f->holes.hole[i];
+		uint64_t at = record_at(f->chunk_size, h->start);
+		uint64_t end = record_at(f->chunk_size, h->start + h->count);
+
+		if (find_byte(f, &at, end < f->stored ? end : f->stored))
+			return true;
+	}
+	return false;
+}
+
 int stray_settle(struct chaosimg_file *f)
 {
 	bool safe = false;

@@ -181,13 +181,14 @@ static void look_at_slots(struct look *l, struct chaosimg_file *f)
 
 /*
  * If the slot that does not hold was the newer one, and said that the file is
- * longer, then to settle the file would cut that off.
+ * longer or has fewer holes, then to settle the file would take that away.
  */
 static int check_rest(const struct look *l, const struct chaosimg_file *f)
 {
 	uint64_t size = stored_size(f->snap.length, f->chunk_size);
 
-	if (!l->open || l->bad_slot < 0 || f->stored <= size)
+	if (!l->open || l->bad_slot < 0 ||
+	    (f->stored <= size && !stray_any(f)))
 		return 0;
 	return fail(EIO, "left open by a crash, and header slot %d does not hold: it may have said more than the other one, which says %llu bytes",
 		    l->bad_slot, (unsigned long long)f->snap.length);
