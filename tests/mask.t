@@ -62,7 +62,7 @@ def is_dicom(path):
 
 # What is made of which files: a command, with IN and OUT.
 MADE = {
-    ("CT_small.dcm", "MR_small.dcm", "examples_overlay.dcm"): {
+    ("CT_small.dcm", "MR_small.dcm"): {
         "implicit": "dcmconv +ti IN OUT",
         "big": "dcmconv +tb IN OUT",
         "undefined": "dcmconv +te -e IN OUT",
@@ -119,6 +119,8 @@ def convert(sources):
                 continue
             for kind, command in commands.items():
                 out = pathlib.Path(f"made-{kind}-{name}").absolute()
+                if not re.search(ONLY, out.name):
+                    continue
                 words = {"IN": str(by_name[name]), "OUT": str(out)}
                 subprocess.run([words.get(w, w) for w in command.split()],
                                stdout=subprocess.DEVNULL, check=False,
@@ -481,7 +483,8 @@ def main():
     warnings.simplefilter("ignore")
     files = sorted(p for p in DATA.rglob("*") if p.is_file() and is_dicom(p))
     made = list(convert(files))
-    ok("files in other syntaxes were made", len(made) > 45, len(made))
+    if not ONLY:
+        ok("files in other syntaxes were made", len(made) > 45, len(made))
     files += made
     files = [f for f in files if re.search(ONLY, f.name)]
     make(files, ".")
