@@ -103,7 +103,7 @@ $(BUILD)/tests/unit/%.o: tests/unit/%.c Makefile | prepare
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(LIB_CFLAGS) $(shell $(PKG_CONFIG) --cflags cmocka) -Itests/unit -c -o $@ $<
 
-$(call obj,$(wildcard userlib/abe*.c tests/unit/*abe*.c)): $(BLST)
+$(call obj,$(wildcard userlib/abe*.c tests/unit/*abe*.c tests/fuzz/*abe*.c)): $(BLST)
 ifneq ($(BLST),)
 $(BLST): userlib/get-blst
 	$(call say,BLST)

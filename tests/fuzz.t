@@ -20,10 +20,10 @@ make -s -j"$(nproc)" BUILD="$BUILD" fuzz >"$log" 2>&1 || {
 for source in tests/fuzz/fuzz_*.c; do
 	target=$(basename "$source" .c)
 	target=${target#fuzz_}
-	# The slow ones work on whole archives.
+	# The slow ones work on whole archives, or with pairings.
 	case $target in
 	fuse) runs=300 ;;
-	file) runs=2000 ;;
+	file | abe) runs=2000 ;;
 	config | escrow | keyset) runs=5000 ;;
 	*) runs=50000 ;;
 	esac
