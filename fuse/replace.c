@@ -42,9 +42,9 @@ int replace_check(const char *archive, const char *mountpoint)
 }
 
 /* What is written now need not be written while nothing is mounted. */
-static void write_out(const char *mountpoint)
+static void write_out(const char *path)
 {
-	int fd = open(mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
 		return;
@@ -57,6 +57,7 @@ int replace_mounted(const char *archive, const char *mountpoint)
 	int err;
 
 	write_out(mountpoint);
+	write_out(archive);
 	err = keeper_unmount(false);
 	if (err == -EBUSY)
 		return refuse(mountpoint, "in use (fuser -vm says by whom); the old daemon goes on");
