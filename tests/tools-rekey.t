@@ -198,7 +198,8 @@ is "and is under the newest keyset" "$(keysets)" "$(newest) "
 # --- alone -------------------------------------------------------------------
 
 ok "old keysets are dropped" rekey --drop-old
-is "one is left" "$(ls "$archive/keysets")" "$(newest).json"
+# What a kill left half-written is for fsck to remove.
+is "one is left" "$(ls "$archive/keysets" | grep -v '\.new$')" "$(newest).json"
 archive_mount || bail "no mount"
 is "and serves all files" "$(sums)" "$(cat "$work/sums")"
 echo newer >"$mnt/tree/newer"
@@ -208,7 +209,7 @@ ok "umount" archive_umount
 ok "another keyset" rekey
 fails "one that files need is not dropped" 1 "still under older keysets" \
 	rekey --drop-old
-is "and is still there" "$(ls "$archive/keysets" | wc -l)" 2
+is "and is still there" "$(ls "$archive/keysets" | grep -vc '\.new$')" 2
 slow() {
 	local start=${EPOCHREALTIME/./}
 	rekey --reencrypt --rate 4 || return
