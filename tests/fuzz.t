@@ -22,8 +22,9 @@ for source in tests/fuzz/fuzz_*.c; do
 	target=${target#fuzz_}
 	# The slow ones work on whole archives, or with pairings.
 	case $target in
-	fuse) runs=300 ;;
-	file | abe) runs=2000 ;;
+	fuse) runs=100 ;;
+	abe) runs=500 ;;
+	file) runs=2000 ;;
 	config | escrow | keyset) runs=5000 ;;
 	*) runs=50000 ;;
 	esac

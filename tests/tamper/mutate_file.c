@@ -59,7 +59,11 @@ bool file_cut_off(void)
 {
 	const struct object *o = pick(is_file);
 
-	must(!truncate(real(o->path), (off_t)chance(o->len)));
+	size_t len = chance(o->len);
+
+	must(!truncate(real(o->path), (off_t)len));
+	if (getenv("TAMPER_DEBUG"))
+		printf("# cut to %zu of %zu\n", len, o->len);
 	touch(o->path);
 	return true;
 }
@@ -132,25 +136,29 @@ bool record_of_another(void)
 {
 	const struct object *o = pick(is_file), *from = pick_other(o, is_file);
 	size_t n = records(o) < records(from) ? records(o) : records(from);
-	size_t at;
+	size_t at, to;
 
 	if (!n)
 		return false;
 	at = chance(n);
-	if (chance(2))		/* at the same place, or at any */
-		return patch(o, from->data + record_at(at), TAMPER_RECORD,
-			     record_at(at));
-	return patch(o, from->data + record_at(at), TAMPER_RECORD,
-		     record_at(chance(records(o))));
+	to = chance(2) ? at : chance(records(o));
+	/* What stands in a hole is never read. */
+	return o->data[record_at(to)] &&
+	       patch(o, from->data + record_at(at), TAMPER_RECORD,
+		     record_at(to));
 }
 
 bool record_copied(void)
 {
 	const struct object *o = pick(is_file);
-	size_t n = records(o);
+	size_t n = records(o), to;
 
-	return n > 1 && patch(o, o->data + record_at(chance(n)),
-			      TAMPER_RECORD, record_at(chance(n)));
+	if (n < 2)
+		return false;
+	to = record_at(chance(n));
+	/* What stands in a hole is never read. */
+	return o->data[to] && patch(o, o->data + record_at(chance(n)),
+				    TAMPER_RECORD, to);
 }
 
 /* The older state of a file that stands at the same place. */

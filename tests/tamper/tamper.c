@@ -206,14 +206,12 @@ static struct seen *view_find(const struct view *v, const char *path)
 static int look(struct view *v, bool readonly)
 {
 	struct chaosimg_archive *a;
-	uint8_t id[CHAOSIMG_ID_SIZE];
 	int err = chaosimg_archive_open(stage.folder, cred, readonly ?
 					CHAOSIMG_ARCHIVE_RDONLY : 0, &a);
 
 	v->count = 0;
 	if (err)
 		return err;
-	(void)id;
 	kernel_mount(a, stage.folder, readonly, false);
 	look_in(v, FUSE_ROOT_ID, "");
 	kernel_umount();
@@ -499,6 +497,8 @@ static void complain(const struct mutation *m, uint64_t number,
 	size_t k;
 	int i;
 
+	if (getenv("TAMPER_KEEP"))
+		must(!rename(top, getenv("TAMPER_KEEP")));
 	printf("# mutation %llu, %s: %s: %s\n", (unsigned long long)number,
 	       m->name, what, path);
 	for (k = 0; k < now.count; k++)
@@ -536,9 +536,7 @@ static void judge_extra(const struct view *v, const struct mutation *m,
 		if (view_find(&now, s->path) || s->err)
 			continue;
 		was = view_find(&old, s->path);
-		if (was && m->may & MAY_OLDER && same_data(s, was))
-			figures[m - mutations][OLDER]++;
-		else
+		if (!was || !(m->may & MAY_OLDER) || !same_data(s, was))
 			complain(m, number, "is there", s->path);
 	}
 }
@@ -564,7 +562,6 @@ static enum outcome judge_all(const struct view *v, const struct mutation *m,
 			worst = o;
 	}
 	judge_extra(v, m, number);
-	figures[m - mutations][worst]++;
 	if (m->may & MUST_CHANGE && any && worst == SAME)
 		complain(m, number, "not noticed", "");
 	return worst;
@@ -584,7 +581,6 @@ static void judge_older(const struct view *v, const struct mutation *m,
 		if (!got || !same_data(&old.seen[i], got))
 			complain(m, number, "not as it was", old.seen[i].path);
 	}
-	figures[m - mutations][OLDER]++;
 }
 
 /* --- what is said of it --------------------------------------------------- */
@@ -667,33 +663,52 @@ static void check_found(const struct mutation *m, uint64_t number)
 static char *log_text;
 static size_t log_len;
 
-static void try_one(const struct mutation *m, uint64_t number)
+/* Look, and keep what the daemon says meanwhile. */
+static int look_and_listen(struct view *v, bool readonly)
 {
-	static struct view v;
 	FILE *real_stderr = stderr;
-	enum outcome worst = OLDER;
-	bool refused = false;
 	int err;
 
 	passed += 100;
 	stderr = open_memstream(&log_text, &log_len);
 	must(stderr);
-	err = look(&v, chance(4));
+	err = look(v, readonly);
 	fclose(stderr);
 	stderr = real_stderr;
+	return err;
+}
+
+/* Return: the worst that came of what was touched. */
+static enum outcome judge(const struct view *v, int err,
+			  const struct mutation *m, uint64_t number)
+{
+	enum outcome worst = OLDER;
+	bool refused = false;
+
 	if (err) {
 		if (!(m->may & MAY_REFUSE) ||
 		    !strstr(chaosimg_errmsg(), stage.folder))
 			complain(m, number, "the archive does not open",
 				 chaosimg_errmsg());
-		figures[m - mutations][REFUSED]++;
-	} else if (m->may & ALL_OLDER) {
-		judge_older(&v, m, number);
-	} else {
-		worst = judge_all(&v, m, number, &refused);
+		return REFUSED;
 	}
+	if (m->may & ALL_OLDER)
+		judge_older(v, m, number);
+	else
+		worst = judge_all(v, m, number, &refused);
 	if (refused && !names_it(log_text))
 		complain(m, number, "the log does not name it", log_text);
+	return worst;
+}
+
+static void try_one(const struct mutation *m, uint64_t number)
+{
+	static struct view v;
+	enum outcome worst;
+	int err = look_and_listen(&v, true);
+
+	worst = judge(&v, err, m, number);
+	figures[m - mutations][worst]++;
 	view_free(&v);
 	free(log_text);
 	/*
@@ -704,6 +719,13 @@ static void try_one(const struct mutation *m, uint64_t number)
 	    !(m->may & MAY_OLDER && (worst == SAME || worst == OLDER)) &&
 	    !(S_ISDIR(stage.touched_mode) && worst == MISSING))
 		check_found(m, number);
+	/* A mount that may write mends what it can. */
+	if (err || chance(4))
+		return;
+	err = look_and_listen(&v, false);
+	judge(&v, err, m, number);
+	view_free(&v);
+	free(log_text);
 }
 
 static void run_one(uint64_t seed, uint64_t number)
