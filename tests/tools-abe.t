@@ -83,6 +83,8 @@ def users():
     works("without the old ones' files", "user", "add", "alice.key",
           "alice-b2")
     ok("are added", b"chief@board" in run("user", "show", "alice.key").stdout)
+    fails("a name too long for a key", 1, "longer than 100 bytes", "user",
+          "add", "k" * 101, "alice-h")
     os.chmod("alice.key", 0o644)
     ok("an exposed key is warned of",
        b"warning" in run("user", "show", "alice.key").stderr)

@@ -128,23 +128,29 @@ void g2_write(uint8_t out[ABE_G2], const blst_p2 *p)
 bool g1_read(blst_p1_affine *out, const uint8_t in[ABE_G1])
 {
 	uint8_t again[ABE_G1];
+	bool ok;
 
 	if (blst_p1_uncompress(out, in) != BLST_SUCCESS ||
 	    blst_p1_affine_is_inf(out) || !blst_p1_affine_in_g1(out))
 		return false;
 	blst_p1_affine_compress(again, out);
-	return !CRYPTO_memcmp(again, in, sizeof(again));
+	ok = !CRYPTO_memcmp(again, in, sizeof(again));
+	OPENSSL_cleanse(again, sizeof(again));
+	return ok;
 }
 
 bool g2_read(blst_p2_affine *out, const uint8_t in[ABE_G2])
 {
 	uint8_t again[ABE_G2];
+	bool ok;
 
 	if (blst_p2_uncompress(out, in) != BLST_SUCCESS ||
 	    blst_p2_affine_is_inf(out) || !blst_p2_affine_in_g2(out))
 		return false;
 	blst_p2_affine_compress(again, out);
-	return !CRYPTO_memcmp(again, in, sizeof(again));
+	ok = !CRYPTO_memcmp(again, in, sizeof(again));
+	OPENSSL_cleanse(again, sizeof(again));
+	return ok;
 }
 
 void g2_hash(blst_p2 *out, const char *dst, const void *msg, size_t len)

@@ -82,6 +82,7 @@ int abe_attribute_key(const struct abe_secret *secret,
 	blst_p2_to_affine(&out->K, &sum);
 	g1_times(&l, blst_p1_generator(), &t);
 	blst_p1_to_affine(&out->L, &l);
+	OPENSSL_cleanse(&l, sizeof(l));
 	OPENSSL_cleanse(&t, sizeof(t));
 	OPENSSL_cleanse(&sum, sizeof(sum));
 	OPENSSL_cleanse(&part, sizeof(part));
@@ -105,6 +106,7 @@ bool abe_attribute_ok(const struct chaosimg_authority *a,
 	gt_product_add(&product, &a->Y, user);
 	gt_product_add(&product, &l, &attribute->F);
 	gt_product_end(&product, &rest);
+	OPENSSL_cleanse(&l, sizeof(l));
 	blst_fp12_mul(&rest, &rest, &a->E);
 	return blst_fp12_is_one(&rest);
 }
@@ -224,6 +226,7 @@ static void open_row(struct opening *o, const struct abe_attribute *key,
 	gt_product_add(&o->pairings, &p, &key->K);
 	weigh(&p, &key->L, use);
 	gt_product_add(&o->pairings, &p, c4);
+	OPENSSL_cleanse(&p, sizeof(p));
 	weigh(&p, c3, use);
 	blst_p1_add_or_double(&o->c3, &o->c3, &p);
 }

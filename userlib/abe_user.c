@@ -325,6 +325,8 @@ static int merge_file(struct chaosimg_user *u, const char *path)
 	return ret;
 }
 
+enum { KEY_NAME_MAX = 100 };
+
 /* In place of the file that is there, at once. */
 static int replace(const struct chaosimg_user *u, const char *path)
 {
@@ -334,6 +336,10 @@ static int replace(const struct chaosimg_user *u, const char *path)
 	size_t len;
 
 	ret = folder && name ? 0 : fail(ENOMEM, "%s: no memory", path);
+	/* A temporary name is made of it. */
+	if (!ret && strlen(basename(name)) > KEY_NAME_MAX)
+		ret = fail(ENAMETOOLONG, "%s: the name is longer than %d bytes",
+			   path, KEY_NAME_MAX);
 	if (!ret) {
 		dirfd = open(dirname(folder),
 			     O_RDONLY | O_DIRECTORY | O_CLOEXEC);
