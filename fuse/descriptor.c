@@ -194,18 +194,30 @@ void inode_close(struct inode *in)
 	in->fd = -1;
 }
 
+/* One that is kept stays open until the inode goes. Return: it, or -1. */
+static int kept_descriptor(const struct inode *in)
+{
+	int fd = -1;
+
+	pthread_mutex_lock(&known.lock);
+	if (!in->handle.len || in->keep)
+		fd = in->fd;
+	pthread_mutex_unlock(&known.lock);
+	return fd;
+}
+
 int inode_reopen(struct inode *in, int flags)
 {
+	int fd, tries = 0, kept = kept_descriptor(in);
 	char number[16];
-	int fd, tries = 0;
 
-	if (in->handle.len && !in->keep) {
+	if (kept < 0) {
 		do {
 			fd = handle_open(&in->handle, flags);
 		} while (fd == -EMFILE && patience(++tries));
 		return fd;
 	}
-	snprintf(number, sizeof(number), "%d", in->fd);
+	snprintf(number, sizeof(number), "%d", kept);
 	fd = patient_open(fs.proc_fd, number, flags & ~O_NOFOLLOW, 0);
 	return fd < 0 ? -errno : fd;
 }

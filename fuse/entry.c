@@ -323,7 +323,7 @@ int dir_discard(struct inode *parent, const char *stored, struct inode *dir)
 	if (err) {
 		put_back(parent, tmp, stored, dir);
 	} else {
-		dir->dead = true;
+		__atomic_store_n(&dir->dead, true, __ATOMIC_RELEASE);
 		inode_keep(dir);
 	}
 	return err;
@@ -356,13 +356,16 @@ void dir_made(struct inode *dir)
 	pthread_mutex_unlock(&fresh_lock);
 }
 
+/* One that is removed meanwhile, without any lock of ours, needs no sync. */
 static int sync_dir(struct inode *dir)
 {
 	int fd, err;
 
-	if (dir->dead)
+	if (__atomic_load_n(&dir->dead, __ATOMIC_ACQUIRE))
 		return 0;
 	fd = inode_reopen(dir, O_RDONLY | O_DIRECTORY);
+	if (fd == -ESTALE || fd == -ENOENT)
+		return 0;
 	if (fd < 0)
 		return fd;
 	err = TEMP_FAILURE_RETRY(fsync(fd)) ? -errno : 0;

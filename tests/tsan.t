@@ -1,0 +1,153 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+The daemon under ThreadSanitizer, while several processes work on the same
+files, and a new keyset comes meanwhile. TSAN_SECONDS: how long, instead of 10.
+TSAN_MEMCHECK=1: under valgrind's memcheck instead, as it is built in $BUILD.
+"""
+
+import contextlib
+import os
+import random
+import subprocess
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, "tests/lib")
+import mounted  # noqa: E402
+import tap  # noqa: E402
+
+SECONDS = int(os.environ.get("TSAN_SECONDS", "10"))
+MEMCHECK = os.environ.get("TSAN_MEMCHECK")
+WORKERS = 6
+NAMES = [f"{d}{n}" for d in ("", "one/", "two/") for n in "abcd"] + ["n" * 250]
+
+
+def contents(path, chance):
+    """Write, read, cut, sync: one of several at once."""
+    flags = os.O_RDWR | os.O_CREAT | (os.O_TRUNC if chance.random() < .1 else 0)
+    fd = os.open(path, flags, 0o644)
+    try:
+        for _ in range(chance.randrange(1, 12)):
+            at = chance.randrange(200000)
+            what = chance.randrange(7)
+            if what < 3:
+                os.pwrite(fd, chance.randbytes(chance.randrange(30000)), at)
+            elif what < 5:
+                os.pread(fd, chance.randrange(60000), at)
+            elif what == 5:
+                os.ftruncate(fd, at)
+            else:
+                os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def names(path, other, chance):
+    what = chance.randrange(8)
+    if what < 3:
+        os.rename(path, other)
+    elif what == 3:
+        os.link(path, other)
+    elif what == 4:
+        os.unlink(path)
+    elif what == 5:
+        os.setxattr(path, "user.note", chance.randbytes(20))
+        os.listxattr(path)
+    elif what == 6:
+        os.symlink("target", other)
+        os.readlink(other)
+    else:
+        folder = os.path.join(mounted.MNT, f"folder{chance.randrange(3)}")
+        os.mkdir(folder)
+        os.rename(folder, folder + "x")
+        os.rmdir(folder + "x")
+
+
+def work(seed, until):
+    """One process; that a name is gone or there already is part of the game."""
+    chance = random.Random(seed)
+    while time.monotonic() < until:
+        path, other = (os.path.join(mounted.MNT, chance.choice(NAMES))
+                       for _ in "ab")
+        with contextlib.suppress(FileNotFoundError, FileExistsError,
+                                 NotADirectoryError, IsADirectoryError,
+                                 ValueError):
+            if chance.random() < .5:
+                contents(path, chance)
+            else:
+                names(path, other, chance)
+            if chance.random() < .1:
+                for _, _, _ in os.walk(mounted.MNT):
+                    pass
+    return 0
+
+
+class Watched(mounted.Mount):
+    """The daemon, and who watches it."""
+
+    def command(self):
+        command = super().command()
+        if MEMCHECK:
+            return ["valgrind", "-q", "--error-exitcode=99",
+                    "--leak-check=full", "--errors-for-leak-kinds=definite",
+                    *command]
+        command[0] = os.path.join(tap.BUILD + "-tsan", "chaosimgfs")
+        return command
+
+
+def build():
+    result = subprocess.run(
+        ["make", "-s", f"-j{os.cpu_count()}", f"BUILD={tap.BUILD}-tsan",
+         "SAN=thread", f"{tap.BUILD}-tsan/chaosimgfs"],
+        cwd=tap.TOP, capture_output=True, text=True, check=False)
+    return tap.ok("build", not result.returncode, result.stderr[-2000:])
+
+
+def load(seed):
+    until = time.monotonic() + SECONDS
+    children = []
+    for i in range(WORKERS):
+        pid = os.fork()
+        if not pid:
+            status = 1
+            try:
+                status = work(seed + i, until)
+            except OSError as error:
+                print(f"# {error}", file=sys.stderr, flush=True)
+            finally:
+                os._exit(status)
+        children.append(pid)
+    time.sleep(SECONDS / 2)
+    tap.works("a new keyset meanwhile", "rekey", "--keyfile", mounted.KEY,
+              mounted.ARCHIVE)
+    bad = [os.waitpid(pid, 0)[1] for pid in children]
+    tap.same("no process got an error", bad, [0] * WORKERS)
+
+
+def main():
+    reason = mounted.obstacle()
+    if reason:
+        tap.skip("the daemon under a parallel load", reason)
+        tap.done()
+    if not MEMCHECK and not build():
+        tap.done()
+    tap.scratch()
+    mounted.make()
+    seed = random.randrange(1 << 30)
+    print(f"# seed {seed}")
+    os.environ["TSAN_OPTIONS"] = "exitcode=66:second_deadlock_stack=1"
+    with Watched("no_sandbox"):
+        os.mkdir(f"{mounted.MNT}/one")
+        os.mkdir(f"{mounted.MNT}/two")
+        load(seed)
+    with open("daemon.log", encoding="utf-8", errors="replace") as log:
+        said = log.read()
+    tap.ok("nothing is said of it", not said, said[:6000])
+    tap.works("fsck", "fsck", "--dry-run", "--keyfile", mounted.KEY,
+              mounted.ARCHIVE)
+    tap.done()
+
+
+main()
