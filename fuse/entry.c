@@ -111,8 +111,11 @@ int entry_find(struct inode *dir, const char *stored, const binding_t b,
 		if (err)
 			return err;
 		err = check_found(dir, *out, b, fresh);
-		if (err)
+		if (err) {
 			inode_put(*out, 1);
+			/* Callers that clean up shall not put it again. */
+			*out = NULL;
+		}
 	} while (err == -ESTALE && --tries);
 	return err;
 }
