@@ -3,7 +3,6 @@
 """
 The daemon under ThreadSanitizer, while several processes work on the same
 files, and a new keyset comes meanwhile. TSAN_SECONDS: how long, instead of 10.
-TSAN_MEMCHECK=1: under valgrind's memcheck instead, as it is built in $BUILD.
 """
 
 import contextlib
@@ -19,7 +18,6 @@ import mounted  # noqa: E402
 import tap  # noqa: E402
 
 SECONDS = int(os.environ.get("TSAN_SECONDS", "10"))
-MEMCHECK = os.environ.get("TSAN_MEMCHECK")
 WORKERS = 6
 NAMES = [f"{d}{n}" for d in ("", "one/", "two/") for n in "abcd"] + ["n" * 250]
 
@@ -89,10 +87,6 @@ class Watched(mounted.Mount):
 
     def command(self):
         command = super().command()
-        if MEMCHECK:
-            return ["valgrind", "-q", "--error-exitcode=99",
-                    "--leak-check=full", "--errors-for-leak-kinds=definite",
-                    *command]
         command[0] = os.path.join(tap.BUILD + "-tsan", "chaosimgfs")
         return command
 
@@ -131,7 +125,7 @@ def main():
     if reason:
         tap.skip("the daemon under a parallel load", reason)
         tap.done()
-    if not MEMCHECK and not build():
+    if not build():
         tap.done()
     tap.scratch()
     mounted.make()
