@@ -438,9 +438,7 @@ static int check_second(struct inode *in, const binding_t b)
 	if (err)
 		return err;
 	if (!chaosimg_file_bound(f, b)) {
-		log_cause(in, NULL,
-			  "stands under a name that is not its own");
-		err = -EIO;
+		err = -EXDEV;
 	} else if (in->binding_count &&
 		   !chaosimg_file_bound(f, in->bindings[0])) {
 		inode_retire(in);

@@ -11,6 +11,9 @@
 
 #include "fs.h"
 
+/* So often a name is looked up while what it stands for changes. */
+enum { FIND_TRIES = 3 };
+
 static int load_id(struct inode *dir, const struct chaosimg_place *place,
 		   uint8_t id[CHAOSIMG_ID_SIZE])
 {
@@ -95,11 +98,23 @@ static int check_found(struct inode *dir, struct inode *in, const binding_t b,
 	return 0;
 }
 
+/*
+ * Put there on the disk; or just renamed, from which the kernel keeps its own
+ * lookups but not those of renew.c: then it will not be found there again.
+ */
+static int misplaced(struct inode *in, bool last)
+{
+	if (!last)
+		return -ESTALE;
+	log_cause(in, NULL, "stands under a name that is not its own");
+	return -EIO;
+}
+
 int entry_find(struct inode *dir, const char *stored, const binding_t b,
 	       struct inode **out, struct stat *st)
 {
 	struct stat unwanted;
-	int err, tries = 3;
+	int err, tries = FIND_TRIES;
 	bool fresh;
 
 	do {
@@ -111,6 +126,8 @@ int entry_find(struct inode *dir, const char *stored, const binding_t b,
 		if (err)
 			return err;
 		err = check_found(dir, *out, b, fresh);
+		if (err == -EXDEV)
+			err = misplaced(*out, tries == 1);
 		if (err) {
 			inode_put(*out, 1);
 			/* Callers that clean up shall not put it again. */

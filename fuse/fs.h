@@ -470,8 +470,9 @@ int content_set_times(struct inode *in, const struct timespec tv[2]);
  * content_check_binding() - may the file stand under this name too?
  * @in: the file
  * @b: the name's binding
- * Return: 0; -EIO; -ESTALE if the name that led here first is the wrong one:
- * the inode is retired, look up again.
+ * Return: 0; -EXDEV if not, as it was put there, or as it was just given another
+ * name; -EIO; -ESTALE if the name that led here first is the wrong one: the
+ * inode is retired, look up again.
  */
 int content_check_binding(struct inode *in, const binding_t b);
 

@@ -3,21 +3,27 @@
 """For tools-rekey.t: files in use while they are moved to another keyset.
 
     rekey.py work FOLDER SECONDS SEED
+    rekey.py names FOLDER SECONDS
     rekey.py sums FOLDER
     rekey.py keysets FOLDER
 
+"names" renames files to and fro while they are to be moved under each name;
 "work" changes files in every way, remembers what they must hold, and looks
 again at the end; "sums" prints what a tree is, attributes included; "keysets"
 prints the keysets that stored files name in their headers.
 """
+import errno
+import fcntl
 import hashlib
 import mmap
 import os
 import random
+import struct
 import sys
 import threading
 import time
 
+RENEW = 0x41044301      # _IOW('C', 1, 260 bytes)
 SIZES = [0, 1, 5000, 65536, 100000, 300000]
 
 
@@ -46,6 +52,47 @@ def keysets(top):
                 f.seek(32)
                 found.add(f.read(16).hex())
     print("\n".join(sorted(found)))
+
+
+def move(folder, name):
+    """As chaosimg.h has it: 0, or an errno value."""
+    asked = struct.pack("256sI", os.fsencode(name), 0)
+    try:
+        while fcntl.ioctl(folder, RENEW, asked):
+            pass
+    except OSError as e:
+        return e.errno
+    return 0
+
+
+def names(top, seconds):
+    """Whatever name a file has at the moment, it is never called damaged."""
+    os.mkdir(top)
+    pairs = [("a%d" % i, "b%d" % i) for i in range(4)]
+    end = time.monotonic() + seconds
+    answers = {}
+
+    def rename(pair):
+        here, there = (os.path.join(top, n) for n in pair)
+        with open(here, "wb") as f:
+            f.write(b"x" * 5000)
+        while time.monotonic() < end:
+            os.rename(here, there)
+            here, there = there, here
+
+    threads = [threading.Thread(target=rename, args=(p,)) for p in pairs]
+    for t in threads:
+        t.start()
+    folder = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
+    while time.monotonic() < end:
+        for name in (n for pair in pairs for n in pair):
+            err = move(folder, name)
+            answers[err] = answers.get(err, 0) + 1
+    for t in threads:
+        t.join()
+    expected = {0, errno.EALREADY, errno.ENOENT, errno.EBUSY, errno.EAGAIN,
+                errno.ESTALE}
+    assert set(answers) <= expected and len(answers) > 1, answers
 
 
 class Worker:
@@ -207,6 +254,8 @@ def work(top, seconds, seed):
 
 if sys.argv[1] == "work":
     work(sys.argv[2], float(sys.argv[3]), sys.argv[4])
+elif sys.argv[1] == "names":
+    names(sys.argv[2], float(sys.argv[3]))
 elif sys.argv[1] == "sums":
     sums(sys.argv[2])
 else:

@@ -117,6 +117,9 @@ load() { # NUMBER
 	wait $worker
 }
 ok "files in use, while keysets change and files move" load 1
+ok "files that are renamed while they are looked for" \
+	python3 tests/rekey.py names "$mnt/names" 3
+rm -r "$mnt/names"
 ok "when they rest, all can be moved" rekey --reencrypt
 is "and are" "$(keysets)" "$(newest) "
 is "the others are as they were" "$(sums)" "$(cat "$work/sums")"
