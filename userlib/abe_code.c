@@ -152,7 +152,7 @@ static const char *type_name(enum abe_type type)
 	case ABE_FILE_CIPHERTEXT:
 		return "a key under a policy";
 	}
-	return "known";
+	return "something that is not known here";
 }
 
 int abe_open(const char *where, enum abe_type type, const uint8_t *frame,
