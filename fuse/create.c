@@ -319,7 +319,8 @@ static int make_special(struct making *m, dev_t rdev, struct inode **out)
 	if (!err && fchmodat(m->dir->fd, m->sn.name, m->mode & 07777, 0))
 		err = -errno;
 	if (!err)
-		err = entry_find(m->dir, m->sn.name, m->sn.binding, out, NULL);
+		err = entry_find_locked(m->dir, m->sn.name, m->sn.binding,
+					out);
 	if (err)
 		unlinkat(m->dir->fd, m->sn.name, 0);
 	return err;
@@ -360,7 +361,8 @@ static int make_symlink(struct making *m, const char *target,
 		return -errno;
 	err = give_to_caller(m, m->dir->fd, m->sn.name, &inherits);
 	if (!err)
-		err = entry_find(m->dir, m->sn.name, m->sn.binding, out, NULL);
+		err = entry_find_locked(m->dir, m->sn.name, m->sn.binding,
+					out);
 	if (err)
 		unlinkat(m->dir->fd, m->sn.name, 0);
 	return err;

@@ -110,19 +110,27 @@ static int misplaced(struct inode *in, bool last)
 	return -EIO;
 }
 
-int entry_find(struct inode *dir, const char *stored, const binding_t b,
-	       struct inode **out, struct stat *st)
+/* No copy takes the name between the two looks at it. */
+static int get_unlocked(struct inode *dir, const char *stored,
+			struct inode **out, struct stat *st, bool *fresh)
 {
-	struct stat unwanted;
+	int err;
+
+	pthread_rwlock_rdlock(&dir->entries);
+	err = inode_get(dir->fd, stored, out, st, fresh);
+	pthread_rwlock_unlock(&dir->entries);
+	return err;
+}
+
+static int find(struct inode *dir, bool locked, const char *stored,
+		const binding_t b, struct inode **out, struct stat *st)
+{
 	int err, tries = FIND_TRIES;
 	bool fresh;
 
 	do {
-		/* No copy takes the name between the two looks at it. */
-		pthread_rwlock_rdlock(&dir->entries);
-		err = inode_get(dir->fd, stored, out, st ? st : &unwanted,
-				&fresh);
-		pthread_rwlock_unlock(&dir->entries);
+		err = locked ? inode_get(dir->fd, stored, out, st, &fresh) :
+			       get_unlocked(dir, stored, out, st, &fresh);
 		if (err)
 			return err;
 		err = check_found(dir, *out, b, fresh);
@@ -135,6 +143,22 @@ int entry_find(struct inode *dir, const char *stored, const binding_t b,
 		}
 	} while (err == -ESTALE && --tries);
 	return err;
+}
+
+int entry_find(struct inode *dir, const char *stored, const binding_t b,
+	       struct inode **out, struct stat *st)
+{
+	struct stat unwanted;
+
+	return find(dir, false, stored, b, out, st ? st : &unwanted);
+}
+
+int entry_find_locked(struct inode *dir, const char *stored, const binding_t b,
+		      struct inode **out)
+{
+	struct stat unwanted;
+
+	return find(dir, true, stored, b, out, &unwanted);
 }
 
 void entry_fill(struct inode *in, const struct stat *st,

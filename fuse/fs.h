@@ -107,9 +107,8 @@ struct handle {
  * @binding: room for a single one
  *
  * Directories:
- * @entries: shared by those who look up, add or remove an entry (also twice by
- *	one thread), exclusive to remove the directory, or to put a copy in a
- *	file's place
+ * @entries: shared by those who look up, add or remove an entry, exclusive to
+ *	remove the directory, or to put a copy in a file's place
  * @id: valid if @id_known
  * @place: where it was found; not valid for the root
  *
@@ -524,6 +523,10 @@ void entry_place(const struct inode *dir, const struct chaosimg_stored_name *sn,
  */
 int entry_find(struct inode *dir, const char *stored, const binding_t b,
 	       struct inode **out, struct stat *st);
+
+/** entry_find_locked() - the same after entry_lock() */
+int entry_find_locked(struct inode *dir, const char *stored, const binding_t b,
+		      struct inode **out);
 
 /**
  * entry_fill() - what the kernel is told of a look-up; takes no reference

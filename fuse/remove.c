@@ -100,7 +100,7 @@ static int remove_dir(struct inode *parent,
 
 	if (err)
 		return err;
-	err = entry_find(parent, sn->name, sn->binding, &dir, NULL);
+	err = entry_find_locked(parent, sn->name, sn->binding, &dir);
 	if (!err) {
 		err = remove_found(parent, sn, dir);
 		inode_put(dir, 1);
