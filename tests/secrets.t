@@ -44,8 +44,10 @@ def general_keys(reader):
                 reader.le(slot, 4), 32)}
     for label in ("chaosimg config mac key v1",
                   "chaosimg keyset wrapping key v1",
-                  "chaosimg name chaos key v1"):
-        keys[label] = archive.key(label)
+                  "chaosimg directory mac key v1",
+                  "chaosimg names key v1"):
+        keys[label] = reader.expand(config.key, label.encode(), 32)
+    keys["name key, inner layer"] = archive.key("chaosimg name chaos key v1")
     siv = archive.key("chaosimg name siv key v1", 64)
     keys["name key, first half"], keys["name key, second half"] = \
         siv[:32], siv[32:]

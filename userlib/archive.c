@@ -9,9 +9,8 @@
 #include "error.h"
 #include "keyring.h"
 
-int archive_new(const uint8_t id[CHAOSIMG_ID_SIZE],
-		const uint8_t key[CHAOSIMG_KEY_SIZE], uint32_t chunk_size,
-		struct chaosimg_archive **out)
+static int new_archive(const uint8_t id[CHAOSIMG_ID_SIZE], uint32_t chunk_size,
+		       struct chaosimg_archive **out)
 {
 	struct chaosimg_archive *a = calloc(1, sizeof(*a));
 	int ret;
@@ -24,16 +23,48 @@ int archive_new(const uint8_t id[CHAOSIMG_ID_SIZE],
 	memcpy(a->id, id, sizeof(a->id));
 	a->chunk_size = chunk_size;
 	ret = chaosimg_archive_set_cipher(a, NULL);
-	if (!ret)
-		ret = keyring_new(key, &a->ring);
+	if (ret)
+		chaosimg_archive_close(a);
+	else
+		*out = a;
+	return ret;
+}
+
+int archive_new(const uint8_t id[CHAOSIMG_ID_SIZE],
+		const uint8_t key[CHAOSIMG_KEY_SIZE], uint32_t chunk_size,
+		struct chaosimg_archive **out)
+{
+	struct chaosimg_archive *a;
+	int ret = new_archive(id, chunk_size, &a);
+
+	if (ret)
+		return ret;
+	a->held = HELD_ALL;
+	ret = keyring_new(key, &a->ring);
 	if (!ret)
 		ret = names_init(a);
-	if (ret) {
+	if (ret)
 		chaosimg_archive_close(a);
+	else
+		*out = a;
+	return ret;
+}
+
+int archive_new_partial(const uint8_t id[CHAOSIMG_ID_SIZE],
+			const struct chaosimg_credential *cred,
+			uint32_t chunk_size, struct chaosimg_archive **out)
+{
+	struct chaosimg_archive *a;
+	int ret = new_archive(id, chunk_size, &a);
+
+	if (ret)
 		return ret;
-	}
-	*out = a;
-	return 0;
+	ret = keyring_new_partial(cred, &a->ring);
+	if (ret)
+		chaosimg_archive_close(a);
+	else
+		*out = a;
+	return ret;
 }
 
 static void close_fd(int fd)
@@ -70,6 +101,11 @@ uint32_t chaosimg_archive_chunk_size(const struct chaosimg_archive *a)
 bool chaosimg_archive_readonly(const struct chaosimg_archive *a)
 {
 	return a->flags & CHAOSIMG_ARCHIVE_RDONLY;
+}
+
+unsigned int chaosimg_archive_held(const struct chaosimg_archive *a)
+{
+	return a->held;
 }
 
 int chaosimg_archive_set_cipher(struct chaosimg_archive *a, const char *impl)

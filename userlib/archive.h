@@ -18,13 +18,31 @@ enum {
 	KEY_IDENTITY = CHAOSIMG_IDENTITY,
 	KEY_PIXELS = CHAOSIMG_PIXELS,
 	KEY_STRUCTURE,
-	KEY_COUNT
+	KEY_COUNT,
+
+	COMPARTMENTS = KEY_STRUCTURE,
+	/* Sets of compartments: as bits, see held_bit(). */
+	HELD_ALL = (1 << COMPARTMENTS) - 1,
 };
 
-/** struct keyset - unwrapped, in locked memory; lives as long as its archive */
+/** held_bit() - a set of compartments has this one */
+static inline uint8_t held_bit(enum chaosimg_compartment c)
+{
+	return (uint8_t)(1u << c);
+}
+
+/**
+ * struct keyset - unwrapped, in locked memory; lives as long as its archive
+ * @id: its id
+ * @created: seconds since 1970
+ * @held: the set of compartments whose keys are here
+ * @key: the keys; those that are not held are zeros, KEY_STRUCTURE is always
+ *	held
+ */
 struct keyset {
 	uint8_t id[CHAOSIMG_ID_SIZE];
 	uint64_t created;
+	uint8_t held;
 	uint8_t key[KEY_COUNT][CHAOSIMG_KEY_SIZE];
 };
 
@@ -48,6 +66,7 @@ struct config_stamp {
  * @flags: CHAOSIMG_ARCHIVE_*
  * @id: the archive's id
  * @chunk_size: plaintext bytes in a chunk
+ * @held: the set of compartments that whoever opened it has keys of
  * @ring: archive key and keysets
  * @names: keys for names, links and attributes
  * @inner: the inner cipher's implementation
@@ -62,6 +81,7 @@ struct chaosimg_archive {
 	unsigned int flags;
 	uint8_t id[CHAOSIMG_ID_SIZE];
 	uint32_t chunk_size;
+	uint8_t held;
 	struct keyring *ring;
 	struct name_keys *names;
 	const struct inner_impl *inner;
@@ -81,6 +101,20 @@ struct chaosimg_archive {
 int archive_new(const uint8_t id[CHAOSIMG_ID_SIZE],
 		const uint8_t key[CHAOSIMG_KEY_SIZE], uint32_t chunk_size,
 		struct chaosimg_archive **out);
+
+/**
+ * archive_new_partial() - the same around what opens shares of keysets
+ * @id: the archive's id
+ * @cred: opens them; held on to
+ * @chunk_size: plaintext bytes in a chunk
+ * @out: receives it, for chaosimg_archive_close()
+ *
+ * The keyring is empty, and there are no keys for names: names_init() derives
+ * them when keysets have been loaded.
+ */
+int archive_new_partial(const uint8_t id[CHAOSIMG_ID_SIZE],
+			const struct chaosimg_credential *cred,
+			uint32_t chunk_size, struct chaosimg_archive **out);
 
 /**
  * archive_first_key() - the same around a fresh key, in the first key slot
@@ -112,6 +146,7 @@ int archive_unlock(const struct config *cfg, const char *where,
  * @label: which key, as "chaosimg name key v1"
  * @out: receives @len bytes; use locked memory
  * @len: bytes wanted, at most 8160
+ * Return: 0; -EACCES without the archive key; -ENOMEM.
  */
 int keyring_subkey(const struct keyring *ring, const char *label, uint8_t *out,
 		   size_t len);
@@ -137,14 +172,23 @@ int keyring_add_older(struct keyring *ring, const struct keyset *ks);
  *
  * A keyset that another process made since the archive was opened is found so.
  *
- * Return: 0; -ENOKEY if it is missing or damaged; -ENOMEM; the system's error.
+ * Return: 0; -ENOKEY if it is missing or damaged; -EACCES if nothing of it can
+ * be opened; -ENOMEM; the system's error.
  */
 int keyset_demand(struct chaosimg_archive *a,
 		  const uint8_t id[CHAOSIMG_ID_SIZE],
 		  const struct keyset **out);
 
-/** names_init() - derive the keys for names, links and attributes */
+/**
+ * names_init() - derive the keys for names, links and attributes
+ * @a: the archive, whose keyring has the directory MAC key
+ *
+ * Without the names key in the keyring there are only those for directories.
+ */
 int names_init(struct chaosimg_archive *a);
+
+/** names_held() - are there keys for names, links and attributes? */
+bool names_held(const struct chaosimg_archive *a);
 
 /** names_free() - wipe and free them */
 void names_free(struct chaosimg_archive *a);

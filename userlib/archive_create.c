@@ -111,7 +111,7 @@ static int make_keyset(struct making *m)
 	memcpy(m->cfg->keyset[0], ks->id, sizeof(ks->id));
 	m->cfg->keysets = 1;
 	m->keyset_file = true;
-	ret = keyset_store(m->a, m->path, ks);
+	ret = keyset_store(m->a, m->path, ks, NULL, 0);
 	secret_free(ks);
 	return ret;
 }

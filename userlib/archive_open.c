@@ -8,13 +8,14 @@
 
 #include "archive_lock.h"
 #include "config.h"
+#include "credential.h"
 #include "error.h"
 #include "fdname.h"
 #include "keyring.h"
 
-int archive_unlock(const struct config *cfg, const char *where,
-		   const struct chaosimg_credential *cred,
-		   struct chaosimg_archive **out)
+static int unlock_whole(const struct config *cfg, const char *where,
+			const struct chaosimg_credential *cred,
+			struct chaosimg_archive **out)
 {
 	uint8_t *key = secret_alloc(CHAOSIMG_KEY_SIZE);
 	int ret;
@@ -35,6 +36,31 @@ int archive_unlock(const struct config *cfg, const char *where,
 	return ret;
 }
 
+int archive_unlock(const struct config *cfg, const char *where,
+		   const struct chaosimg_credential *cred,
+		   struct chaosimg_archive **out)
+{
+	if (cred->kind != CREDENTIAL_SLOT)
+		return fail(EKEYREJECTED, "%s: wrong key: it opens compartments of archives only",
+			    where);
+	return unlock_whole(cfg, where, cred, out);
+}
+
+/*
+ * The configuration's MAC cannot be checked. What is used of it is its id and
+ * the size of chunks, which wraps and headers repeat, and names of files.
+ */
+static int unlock_partial(const struct config *cfg, const char *where,
+			  const struct chaosimg_credential *cred,
+			  struct chaosimg_archive **out)
+{
+	if (cred->kind == CREDENTIAL_COMPARTMENTS &&
+	    memcmp(cred->archive_id, cfg->id, sizeof(cfg->id)))
+		return fail(EKEYREJECTED, "%s: wrong key: it is for compartments of another archive",
+			    where);
+	return archive_new_partial(cfg->id, cred, cfg->chunk_size, out);
+}
+
 static int load_keysets(struct chaosimg_archive *a, const char *path,
 			const struct config *cfg)
 {
@@ -44,6 +70,26 @@ static int load_keysets(struct chaosimg_archive *a, const char *path,
 	for (i = 0; i < cfg->keysets && !ret; i++)
 		ret = keyset_load(a, path, cfg->keyset[i]);
 	return ret;
+}
+
+/* Some may be for others alone. */
+static int load_shares(struct chaosimg_archive *a, const char *path,
+		       const struct config *cfg)
+{
+	uint32_t i;
+	int ret;
+
+	for (i = 0; i < cfg->keysets; i++) {
+		ret = keyset_load(a, path, cfg->keyset[i]);
+		if (!ret)
+			a->held |= keyring_newest(a->ring)->held;
+		else if (ret != -EACCES)
+			return ret;
+	}
+	if (!a->held)
+		return fail(EKEYREJECTED, "%s: wrong key: it opens no compartment of any keyset",
+			    path);
+	return names_init(a);
 }
 
 static int open_data(struct chaosimg_archive *a, const char *path)
@@ -75,6 +121,7 @@ static int open_locked(int fd, int lock_fd, const char *path,
 		       const struct chaosimg_credential *cred,
 		       unsigned int flags, struct chaosimg_archive **out)
 {
+	bool partial = chaosimg_credential_partial(cred);
 	struct chaosimg_archive *a = NULL;
 	struct config *cfg;
 	int ret;
@@ -82,12 +129,14 @@ static int open_locked(int fd, int lock_fd, const char *path,
 	ret = config_load(fd, path, &cfg);
 	if (ret)
 		return ret;
-	ret = archive_unlock(cfg, path, cred, &a);
+	ret = partial ? unlock_partial(cfg, path, cred, &a) :
+			unlock_whole(cfg, path, cred, &a);
 	if (!ret) {
 		a->fd = fd;
 		a->lock_fd = lock_fd;
 		a->flags = flags;
-		ret = load_keysets(a, path, cfg);
+		ret = partial ? load_shares(a, path, cfg) :
+				load_keysets(a, path, cfg);
 	}
 	if (!ret)
 		ret = open_data(a, path);
@@ -107,9 +156,13 @@ int chaosimg_archive_open(const char *path,
 			  const struct chaosimg_credential *cred,
 			  unsigned int flags, struct chaosimg_archive **out)
 {
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int lock_fd = -1, ret = 0;
+	int lock_fd = -1, ret = 0, fd;
 
+	if (chaosimg_credential_partial(cred) &&
+	    !(flags & CHAOSIMG_ARCHIVE_RDONLY))
+		return fail(EROFS, "%s: the key opens compartments, for reading only",
+			    path);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return fail_errno("%s", path);
 	if (wants_lock(flags)) {

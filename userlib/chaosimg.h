@@ -131,6 +131,10 @@ int chaosimg_keyfile_create(const char *path);
  * @path: a file, pipe or character device
  * @out: receives the credential; free it with chaosimg_credential_free()
  *
+ * Of any kind: a key file, a compartment key file
+ * (chaosimg_compartments_export()), or a user's key (chaosimg_abe.h; a regular
+ * file). The last two are partial: chaosimg_credential_partial().
+ *
  * Return: 0; -EBADMSG if it is not a key file or damaged; -EINVAL if it cannot
  * be read as a file; -ENOMEM; the system's error.
  */
@@ -158,6 +162,15 @@ int chaosimg_credential_passfile(const char *path,
  */
 int chaosimg_credential_passphrase(const char *pass, size_t len,
 				   struct chaosimg_credential **out);
+
+/**
+ * chaosimg_credential_partial() - is it for compartments only?
+ * @c: the credential
+ *
+ * Return: true if it opens no key slot, but compartments of an archive, for
+ * reading only: chaosimg_archive_open() needs CHAOSIMG_ARCHIVE_RDONLY then.
+ */
+bool chaosimg_credential_partial(const struct chaosimg_credential *c);
 
 /**
  * chaosimg_credential_free() - wipe and free
@@ -205,7 +218,8 @@ int chaosimg_archive_create(const char *path,
  *
  * Nothing is changed on failure.
  *
- * Return: 0; -EKEYREJECTED; -EBADMSG; -EPROTONOSUPPORT; -ENOKEY; -EBUSY;
+ * Return: 0; -EKEYREJECTED; -EROFS for a credential of compartments without
+ * CHAOSIMG_ARCHIVE_RDONLY; -EBADMSG; -EPROTONOSUPPORT; -ENOKEY; -EBUSY;
  * -ENOMEM; the system's error.
  */
 int chaosimg_archive_open(const char *path,
@@ -252,6 +266,18 @@ uint32_t chaosimg_archive_chunk_size(const struct chaosimg_archive *a);
  * Return: whether it was opened with CHAOSIMG_ARCHIVE_RDONLY.
  */
 bool chaosimg_archive_readonly(const struct chaosimg_archive *a);
+
+/**
+ * chaosimg_archive_held() - which compartments can be read?
+ * @a: the archive
+ *
+ * Of files under some keyset it may be fewer. What is not held is shown masked.
+ * Without CHAOSIMG_IDENTITY names and targets of links are shown as they are
+ * stored, and there are no extended attributes.
+ *
+ * Return: a set: bit 1 << n stands for enum chaosimg_compartment's n.
+ */
+unsigned int chaosimg_archive_held(const struct chaosimg_archive *a);
 
 /**
  * chaosimg_archive_set_cipher() - choose the inner cipher's implementation
@@ -375,6 +401,22 @@ int chaosimg_archive_refresh(struct chaosimg_archive *a);
 void chaosimg_archive_keyset(struct chaosimg_archive *a,
 			     uint8_t id[CHAOSIMG_ID_SIZE]);
 
+/**
+ * chaosimg_compartments_export() - make a compartment key file
+ * @a: the archive, opened with a key of a slot
+ * @compartments: which it shall open: a set as of chaosimg_archive_held()
+ * @path: must not exist; made with mode 0600 and synced
+ *
+ * It opens these compartments of all keysets, old and to come, and can not be
+ * taken back. Format: Documentation/archive-format-keys.rst, "Compartment key
+ * files".
+ *
+ * Return: 0; -EEXIST; -EINVAL for an empty or unknown set; -EACCES if @a was
+ * opened for compartments only; -ENOMEM; the system's error.
+ */
+int chaosimg_compartments_export(struct chaosimg_archive *a,
+				 unsigned int compartments, const char *path);
+
 /* --- escrow ---------------------------------------------------------------- */
 
 #define CHAOSIMG_ESCROW_SIZE	1024
@@ -458,12 +500,30 @@ struct chaosimg_stored_name {
  * Deterministic: chaosimg, AES-256-SIV (RFC 5297), base32hex (RFC 4648).
  * Format: Documentation/archive-format-names.rst, "Names".
  *
- * Return: 0; -ENAMETOOLONG; -EINVAL; -ENOMEM; -EIO if the kernel's cipher
- * failed.
+ * Return: 0; -ENAMETOOLONG; -EINVAL; -EACCES without the compartment identity;
+ * -ENOMEM; -EIO if the kernel's cipher failed.
  */
 int chaosimg_name_encrypt(struct chaosimg_archive *a,
 			  const uint8_t dir_id[CHAOSIMG_ID_SIZE],
 			  const char *name, struct chaosimg_stored_name *out);
+
+/**
+ * chaosimg_name_find() - the stored name of a name that is looked up
+ * @a: the archive
+ * @dir_id: the directory's id
+ * @dirfd: the directory, to read a long name's companion; O_PATH is enough
+ * @name: as chaosimg_name_decrypt() gave it, or a person
+ * @out: receives the stored name, without a companion
+ *
+ * The same as chaosimg_name_encrypt(), but works without the compartment
+ * identity, too: then it is the stored name that is looked up.
+ *
+ * Return: 0; -ENOENT if nothing can be called so; -EIO if a long name's
+ * companion is damaged; as chaosimg_name_encrypt().
+ */
+int chaosimg_name_find(struct chaosimg_archive *a,
+		       const uint8_t dir_id[CHAOSIMG_ID_SIZE], int dirfd,
+		       const char *name, struct chaosimg_stored_name *out);
 
 /**
  * chaosimg_name_decrypt() - the name behind a directory entry
@@ -473,6 +533,8 @@ int chaosimg_name_encrypt(struct chaosimg_archive *a,
  * @stored: the entry's name
  * @name: receives the name
  * @binding: receives the binding, if not NULL
+ *
+ * Without the compartment identity the name is @stored itself.
  *
  * Return: 0; -ENOENT for the library's own entries (directory id, companions,
  * temporary files), which a listing leaves out; -EIO for a name that does not
@@ -586,7 +648,9 @@ int chaosimg_symlink_encrypt(struct chaosimg_archive *a, const char *target,
  * @a: the archive
  * @stored: the stored target, NUL-terminated
  * @out: receives the target, NUL-terminated
- * @size: room in @out; 3001 is always enough
+ * @size: room in @out; 4096 is always enough
+ *
+ * Without the compartment identity the target is @stored itself.
  *
  * Return: 0; -EIO if damaged; -ENAMETOOLONG if @size is too small; -ENOMEM.
  */
@@ -1065,7 +1129,8 @@ int chaosimg_scrub(const char *path, const struct chaosimg_check_params *params,
  * @totals: receives what was looked at
  *
  * Return: 0, also if something is wrong; -EINTR if it was stopped; -EROFS if it
- * shall repair what is open read-only; -EINVAL; -ENOMEM; the system's error.
+ * shall repair what is open read-only; -EACCES if @a was opened for compartments
+ * only; -EINVAL; -ENOMEM; the system's error.
  */
 int chaosimg_fsck(struct chaosimg_archive *a,
 		  const struct chaosimg_check_params *params,

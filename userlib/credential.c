@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Key files and passphrases.
+ * Key files of all kinds, and passphrases.
  *
  * A key file is one line of text, so that it can be printed and typed in:
  * "chaosimg-key-v1 ", the key in 64 hexadecimal digits, a blank, and the
@@ -17,12 +17,15 @@
 #include <xxhash.h>
 
 #include "archive.h"
+#include "chaosimg_abe.h"
+#include "compartment_key.h"
 #include "config_file.h"
 #include "credential.h"
 #include "error.h"
 #include "hex.h"
 
 #define KEYFILE_MAGIC	"chaosimg-key-v1 "
+#define USER_MAGIC	"chaosabe"
 
 enum {
 	KEYFILE_KEY = sizeof(KEYFILE_MAGIC) - 1,
@@ -34,23 +37,53 @@ enum {
 
 _Static_assert(KEYFILE_LEN < LINE_MAX_LEN, "a key file is a line");
 
-static int credential_new(enum chaosimg_slot_type type, const void *secret,
-			  size_t len, struct chaosimg_credential **out)
+int credential_new(enum credential_kind kind, const void *secret, size_t len,
+		   struct chaosimg_credential **out)
 {
 	struct chaosimg_credential *c = secret_alloc(sizeof(*c) + len);
 
 	if (!c)
 		return -ENOMEM;
-	c->type = type;
+	c->refs = 1;
+	c->kind = kind;
 	c->len = len;
-	memcpy(c->secret, secret, len);
+	if (secret)
+		memcpy(c->secret, secret, len);
 	*out = c;
 	return 0;
 }
 
+static int slot_credential(enum chaosimg_slot_type type, const void *secret,
+			   size_t len, struct chaosimg_credential **out)
+{
+	int ret = credential_new(CREDENTIAL_SLOT, secret, len, out);
+
+	if (!ret)
+		(*out)->type = type;
+	return ret;
+}
+
+struct chaosimg_credential *
+credential_hold(const struct chaosimg_credential *c)
+{
+	/* Counting its uses does not change what it is. */
+	struct chaosimg_credential *held = (struct chaosimg_credential *)c;
+
+	held->refs++;
+	return held;
+}
+
 void chaosimg_credential_free(struct chaosimg_credential *c)
 {
+	if (!c || --c->refs)
+		return;
+	chaosimg_user_free(c->user);
 	secret_free(c);
+}
+
+bool chaosimg_credential_partial(const struct chaosimg_credential *c)
+{
+	return c->kind != CREDENTIAL_SLOT;
 }
 
 /* " " and the checksum of the line so far. */
@@ -79,14 +112,14 @@ static int keyfile_line(char *line)
 	return ret;
 }
 
-static int keyfile_write(const char *path, const char *line)
+int credential_write(const char *path, const char *line, size_t len)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	int ret;
 
 	if (fd < 0)
 		return fail_errno("%s", path);
-	ret = config_file_write_fd(fd, line, KEYFILE_LEN + 1);
+	ret = config_file_write_fd(fd, line, len);
 	if (!ret)
 		ret = config_file_sync_parent(path);
 	if (ret) {
@@ -106,7 +139,7 @@ int chaosimg_keyfile_create(const char *path)
 		return -ENOMEM;
 	ret = keyfile_line(line);
 	if (!ret)
-		ret = keyfile_write(path, line);
+		ret = credential_write(path, line, KEYFILE_LEN + 1);
 	secret_free(line);
 	return ret;
 }
@@ -167,22 +200,71 @@ static int keyfile_parse(const char *path, char *line, size_t len,
 	return 0;
 }
 
+static int slot_key(const char *path, char *line, size_t len,
+		    struct chaosimg_credential **out)
+{
+	uint8_t *key = secret_alloc(CHAOSIMG_KEY_SIZE);
+	int ret;
+
+	if (!key)
+		return -ENOMEM;
+	ret = keyfile_parse(path, line, len, key);
+	if (!ret)
+		ret = slot_credential(CHAOSIMG_SLOT_KEYFILE, key,
+				      CHAOSIMG_KEY_SIZE, out);
+	secret_free(key);
+	return ret;
+}
+
+/* A user's key is no line of text; it is read from a regular file only. */
+static bool is_user_key(const char *path)
+{
+	char magic[sizeof(USER_MAGIC) - 1];
+	int fd = open(path, O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+	bool is;
+
+	if (fd < 0)
+		return false;
+	is = !fstat(fd, &st) && S_ISREG(st.st_mode) &&
+	     pread(fd, magic, sizeof(magic), 0) == sizeof(magic) &&
+	     !memcmp(magic, USER_MAGIC, sizeof(magic));
+	close(fd);
+	return is;
+}
+
+static int user_key(const char *path, struct chaosimg_credential **out)
+{
+	struct chaosimg_credential *c;
+	int ret = credential_new(CREDENTIAL_USER, NULL, 0, &c);
+
+	if (ret)
+		return ret;
+	ret = chaosimg_user_read(path, &c->user);
+	if (ret)
+		chaosimg_credential_free(c);
+	else
+		*out = c;
+	return ret;
+}
+
 int chaosimg_credential_keyfile(const char *path,
 				struct chaosimg_credential **out)
 {
-	char *line = secret_alloc(LINE_MAX_LEN + 1);
-	uint8_t *key = secret_alloc(CHAOSIMG_KEY_SIZE);
-	int ret = -ENOMEM;
+	char *line;
 	size_t len;
+	int ret;
 
-	if (line && key)
-		ret = first_line(path, line, &len);
-	if (!ret)
-		ret = keyfile_parse(path, line, len, key);
-	if (!ret)
-		ret = credential_new(CHAOSIMG_SLOT_KEYFILE, key,
-				     CHAOSIMG_KEY_SIZE, out);
-	secret_free(key);
+	if (is_user_key(path))
+		return user_key(path, out);
+	line = secret_alloc(LINE_MAX_LEN + 1);
+	if (!line)
+		return -ENOMEM;
+	ret = first_line(path, line, &len);
+	if (!ret && compartment_key_begins(line, len))
+		ret = compartment_key_parse(path, line, len, out);
+	else if (!ret)
+		ret = slot_key(path, line, len, out);
 	secret_free(line);
 	return ret;
 }
@@ -195,7 +277,7 @@ static int passphrase_new(const char *where, const char *pass, size_t len,
 	if (len > PASSPHRASE_MAX)
 		return fail(EINVAL, "%s: the passphrase is longer than %d bytes",
 			    where, PASSPHRASE_MAX);
-	return credential_new(CHAOSIMG_SLOT_PASSPHRASE, pass, len, out);
+	return slot_credential(CHAOSIMG_SLOT_PASSPHRASE, pass, len, out);
 }
 
 int chaosimg_credential_passfile(const char *path,

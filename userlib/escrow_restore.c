@@ -20,9 +20,12 @@
 
 int chaosimg_escrow(struct chaosimg_archive *a, char text[CHAOSIMG_ESCROW_SIZE])
 {
-	struct escrow *e = secret_alloc(sizeof(*e));
+	struct escrow *e;
 	int err;
 
+	if (!keyring_whole(a->ring))
+		return fail(EACCES, "an escrow needs the archive key");
+	e = secret_alloc(sizeof(*e));
 	if (!e)
 		return -ENOMEM;
 	memcpy(e->archive_id, a->id, sizeof(e->archive_id));

@@ -15,6 +15,7 @@
 #include "config.h"
 #include "error.h"
 #include "fsck.h"
+#include "keyring.h"
 
 #define KEYSETS		"keysets"
 #define LEFT_OVER	"left over by a crash"
@@ -320,6 +321,8 @@ int chaosimg_fsck(struct chaosimg_archive *a,
 	int err;
 
 	memset(totals, 0, sizeof(*totals));
+	if (!keyring_whole(a->ring))
+		return fail(EACCES, "checking an archive needs all keys");
 	if (params->repair && (chaosimg_archive_readonly(a) || a->lock_fd < 0))
 		return fail(EROFS, "the archive is not open for writing");
 	err = check_begin(&c, params, run_task, &fsck);

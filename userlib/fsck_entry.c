@@ -44,7 +44,7 @@ static int look_again(struct check *c, struct check_task *t,
 
 static int look_at_link(struct chaosimg_archive *a, const struct check_task *t)
 {
-	char stored[PATH_MAX], target[SYMLINK_MAX + 1];
+	char stored[PATH_MAX], target[PATH_MAX];
 	ssize_t n = readlinkat(t->dir->fd, t->name, stored, sizeof(stored) - 1);
 	int err;
 

@@ -12,7 +12,13 @@
 #include <string.h>
 
 #include "archive.h"
+#include "credential.h"
+#include "error.h"
 #include "keyring.h"
+#include "keyset_share.h"
+
+#define DIR_MAC_LABEL	"chaosimg directory mac key v1"
+#define NAMES_LABEL	"chaosimg names key v1"
 
 /**
  * struct node - a keyset
@@ -28,25 +34,67 @@ struct node {
 
 /**
  * struct keyring - the keys
- * @key: the archive key
+ * @key: the archive key, if there is no @cred
+ * @cred: opens shares of keysets, or NULL
+ * @has_dir_mac: @dir_mac is known
+ * @has_names: @names is known
+ * @dir_mac: the directory MAC key
+ * @names: the names key
  * @head: the keyset added last
  * @newest: the one that serves new files
  */
 struct keyring {
 	uint8_t key[CHAOSIMG_KEY_SIZE];
+	struct chaosimg_credential *cred;
+	bool has_dir_mac;
+	bool has_names;
+	uint8_t dir_mac[CHAOSIMG_KEY_SIZE];
+	uint8_t names[CHAOSIMG_KEY_SIZE];
 	struct node *_Atomic head;
 	struct node *_Atomic newest;
 };
 
-int keyring_new(const uint8_t key[CHAOSIMG_KEY_SIZE], struct keyring **out)
+static struct keyring *new_ring(void)
 {
 	struct keyring *ring = secret_alloc(sizeof(*ring));
 
 	if (!ring)
-		return -ENOMEM;
-	memcpy(ring->key, key, sizeof(ring->key));
+		return NULL;
 	atomic_init(&ring->head, NULL);
 	atomic_init(&ring->newest, NULL);
+	return ring;
+}
+
+int keyring_new(const uint8_t key[CHAOSIMG_KEY_SIZE], struct keyring **out)
+{
+	struct keyring *ring = new_ring();
+	int ret;
+
+	if (!ring)
+		return -ENOMEM;
+	memcpy(ring->key, key, sizeof(ring->key));
+	ret = keyring_subkey(ring, DIR_MAC_LABEL, ring->dir_mac,
+			     sizeof(ring->dir_mac));
+	if (!ret)
+		ret = keyring_subkey(ring, NAMES_LABEL, ring->names,
+				     sizeof(ring->names));
+	if (ret) {
+		keyring_free(ring);
+		return ret;
+	}
+	ring->has_dir_mac = ring->has_names = true;
+	*out = ring;
+	return 0;
+}
+
+int keyring_new_partial(const struct chaosimg_credential *cred,
+			struct keyring **out)
+{
+	struct keyring *ring = new_ring();
+
+	if (!ring)
+		return -ENOMEM;
+	ring->cred = credential_hold(cred);
 	*out = ring;
 	return 0;
 }
@@ -61,7 +109,19 @@ void keyring_free(struct keyring *ring)
 		next = n->next;
 		secret_free(n);
 	}
+	chaosimg_credential_free(ring->cred);
 	secret_free(ring);
+}
+
+bool keyring_whole(const struct keyring *ring)
+{
+	return !ring->cred;
+}
+
+const struct chaosimg_credential *
+keyring_credential(const struct keyring *ring)
+{
+	return ring->cred;
 }
 
 const uint8_t *keyring_archive_key(const struct keyring *ring)
@@ -69,9 +129,45 @@ const uint8_t *keyring_archive_key(const struct keyring *ring)
 	return ring->key;
 }
 
+const uint8_t *keyring_dir_mac(const struct keyring *ring)
+{
+	return ring->has_dir_mac ? ring->dir_mac : NULL;
+}
+
+const uint8_t *keyring_names(const struct keyring *ring)
+{
+	return ring->has_names ? ring->names : NULL;
+}
+
+static bool has_identity(const struct opened_keyset *o)
+{
+	return o->set.held & held_bit(CHAOSIMG_IDENTITY);
+}
+
+bool keyring_agrees(const struct keyring *ring, const struct opened_keyset *o)
+{
+	if (ring->has_dir_mac &&
+	    memcmp(ring->dir_mac, o->dir_mac, CHAOSIMG_KEY_SIZE))
+		return false;
+	return !ring->has_names || !has_identity(o) ||
+	       !memcmp(ring->names, o->names, CHAOSIMG_KEY_SIZE);
+}
+
+void keyring_learn(struct keyring *ring, const struct opened_keyset *o)
+{
+	memcpy(ring->dir_mac, o->dir_mac, CHAOSIMG_KEY_SIZE);
+	ring->has_dir_mac = true;
+	if (!has_identity(o))
+		return;
+	memcpy(ring->names, o->names, CHAOSIMG_KEY_SIZE);
+	ring->has_names = true;
+}
+
 int keyring_subkey(const struct keyring *ring, const char *label, uint8_t *out,
 		   size_t len)
 {
+	if (!keyring_whole(ring))
+		return fail(EACCES, "this needs the archive key");
 	return hkdf_expand(ring->key, label, strlen(label), out, len);
 }
 

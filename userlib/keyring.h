@@ -5,6 +5,8 @@
 
 #include "archive.h"
 
+struct opened_keyset;	/* keyset_share.h */
+
 /**
  * keyring_new() - a keyring without keysets
  * @key: the archive key; copied to locked memory
@@ -13,11 +15,42 @@
  */
 int keyring_new(const uint8_t key[CHAOSIMG_KEY_SIZE], struct keyring **out);
 
+/**
+ * keyring_new_partial() - the same without an archive key
+ * @cred: opens shares of keysets; held on to
+ * @out: receives it, for keyring_free()
+ */
+int keyring_new_partial(const struct chaosimg_credential *cred,
+			struct keyring **out);
+
 /** keyring_free() - wipe and free it and its keysets; NULL is allowed */
 void keyring_free(struct keyring *ring);
 
+/** keyring_whole() - does it have the archive key? */
+bool keyring_whole(const struct keyring *ring);
+
+/** keyring_credential() - what opens shares, of one that is not whole */
+const struct chaosimg_credential *
+keyring_credential(const struct keyring *ring);
+
 /** keyring_archive_key() - the archive key, for wrapping it under a slot */
 const uint8_t *keyring_archive_key(const struct keyring *ring);
+
+/** keyring_dir_mac() - the directory MAC key; NULL until it is known */
+const uint8_t *keyring_dir_mac(const struct keyring *ring);
+
+/** keyring_names() - the names key; NULL if it is not held */
+const uint8_t *keyring_names(const struct keyring *ring);
+
+/** keyring_agrees() - do a keyset's shares say the same of the archive's keys? */
+bool keyring_agrees(const struct keyring *ring, const struct opened_keyset *o);
+
+/**
+ * keyring_learn() - note what a keyset's shares say of the archive's keys
+ * @ring: not whole, and nobody else uses it yet
+ * @o: agrees with it
+ */
+void keyring_learn(struct keyring *ring, const struct opened_keyset *o);
 
 /**
  * keyring_serve() - a keyset of the keyring serves new files from now on

@@ -3,12 +3,19 @@
 #ifndef CHAOSIMG_KEYSET_H
 #define CHAOSIMG_KEYSET_H
 
+#include <json.h>
+
 #include "archive.h"
 #include "wrap.h"
+
+#define KEYSET_FORMAT	"chaosimg-keyset"
+#define KEYSET_VERSION	1
 
 enum {
 	KEYSET_KEYS = KEY_COUNT * CHAOSIMG_KEY_SIZE,
 	KEYSET_WRAPPED = KEYSET_KEYS + WRAP_OVERHEAD,
+	KEYSET_WRAPS_MAX = 64,
+	KEYSET_NAME_SIZE = 2 * CHAOSIMG_ID_SIZE + sizeof(".json"),
 };
 
 /** keyset_new() - a fresh keyset in locked memory, for secret_free() */
@@ -34,17 +41,45 @@ int keyset_unwrap(struct keyring *ring,
 		  const uint8_t id[CHAOSIMG_ID_SIZE], uint64_t created,
 		  const uint8_t wrapped[KEYSET_WRAPPED], const char *where);
 
-/** keyset_store() - write keysets/<id>.json; it is durable on return */
+/**
+ * keyset_store() - write keysets/<id>.json; it is durable on return
+ * @a: the archive, whole
+ * @path: the archive's, for the error text
+ * @ks: the keyset, whole
+ * @more: wraps besides those under the archive key and of shares: each a JSON
+ *	object in one line, with at least "under"
+ * @count: how many
+ * Return: 0; -ENOSPC if it gets too many or too long; -EACCES without all keys;
+ * -ENOMEM; -EIO; the system's error.
+ */
 int keyset_store(const struct chaosimg_archive *a, const char *path,
-		 const struct keyset *ks);
+		 const struct keyset *ks, const char *const *more,
+		 size_t count);
+
+/**
+ * keyset_rewrap() - write a keyset's file anew, with other wraps
+ * @a: the archive, whole
+ * @path: the archive's, for the error text
+ * @id: the keyset's id
+ * @drop: wraps with this "under" go; NULL to keep all
+ * @more: further wraps, as for keyset_store()
+ * @count: how many
+ *
+ * Atomic and durable. Takes the lock of the configuration meanwhile.
+ *
+ * Return: as keyset_store() and keyset_demand().
+ */
+int keyset_rewrap(struct chaosimg_archive *a, const char *path,
+		  const uint8_t id[CHAOSIMG_ID_SIZE], const char *drop,
+		  const char *const *more, size_t count);
 
 /**
  * keyset_load() - read keysets/<id>.json, which then serves new files
  * @a: the archive
  * @path: the archive's, for the error text
  * @id: the keyset's id
- * Return: 0; -ENOKEY if it is missing; -EBADMSG; -EPROTONOSUPPORT; the
- * system's error.
+ * Return: 0; -ENOKEY if it is missing; -EACCES if nothing of it can be opened;
+ * -EBADMSG; -EPROTONOSUPPORT; the system's error.
  */
 int keyset_load(struct chaosimg_archive *a, const char *path,
 		const uint8_t id[CHAOSIMG_ID_SIZE]);
@@ -53,8 +88,41 @@ int keyset_load(struct chaosimg_archive *a, const char *path,
 int keyset_load_older(struct chaosimg_archive *a, const char *path,
 		      const uint8_t id[CHAOSIMG_ID_SIZE]);
 
+/**
+ * struct keyset_text - a keyset's file
+ * @root: what was parsed, for json_object_put()
+ * @created: seconds since 1970; authentic only with a wrap
+ * @wraps: an array; belongs to @root
+ * @where: the file, for error texts
+ */
+struct keyset_text {
+	struct json_object *root;
+	uint64_t created;
+	struct json_object *wraps;
+	char where[256];
+};
+
+/**
+ * keyset_read() - read and check keysets/<id>.json, without any key
+ * @a: the archive
+ * @path: the archive's, for the error text
+ * @id: the keyset's id
+ * @t: filled in
+ * Return: 0; -ENOKEY if it is missing; -EBADMSG; -EPROTONOSUPPORT; -ENOMEM; the
+ * system's error.
+ */
+int keyset_read(const struct chaosimg_archive *a, const char *path,
+		const uint8_t id[CHAOSIMG_ID_SIZE], struct keyset_text *t);
+
+/** keyset_wrap_under() - what one of the wraps is under. Return: 0 or -EBADMSG */
+int keyset_wrap_under(struct json_object *wrap, const char *where,
+		      const char **under);
+
+/** keysets_open() - Return: a descriptor of keysets/, or an error */
+int keysets_open(const struct chaosimg_archive *a, const char *path);
+
 /** keyset_name() - "<id>.json" */
 void keyset_name(const uint8_t id[CHAOSIMG_ID_SIZE],
-		 char name[2 * CHAOSIMG_ID_SIZE + sizeof(".json")]);
+		 char name[KEYSET_NAME_SIZE]);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Names as directory entries: what they are called on the disk, and back. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -85,6 +86,8 @@ int chaosimg_name_encrypt(struct chaosimg_archive *a,
 	ssize_t n;
 	int err = check_plain(name, len);
 
+	if (!err && !names_held(a))
+		err = fail(EACCES, "a name cannot be encrypted without the compartment identity");
 	if (err)
 		return err;
 	n = name_siv_seal(&a->names->name, dir_id, name, len, sealed);
@@ -165,6 +168,28 @@ static ssize_t read_sealed(const struct name_keys *k, int dirfd,
 	return n;
 }
 
+static bool has_form(size_t sealed_len)
+{
+	return sealed_len > NAME_SIV_SIZE &&
+	       (sealed_len - NAME_SIV_SIZE) % NAME_UNIT == 0;
+}
+
+/* Without its key a name is shown as it stands there, if it may be one. */
+static int show_stored(const char *stored, const uint8_t *sealed, size_t len,
+		       char name[CHAOSIMG_NAME_MAX + 1],
+		       uint8_t binding[CHAOSIMG_BINDING_SIZE])
+{
+	char buf[64];
+
+	if (!has_form(len))
+		return fail(EIO, "%s: not a name of an archive",
+			    name_printable(stored, buf));
+	strcpy(name, stored);
+	if (binding)
+		memcpy(binding, sealed, CHAOSIMG_BINDING_SIZE);
+	return 0;
+}
+
 int chaosimg_name_decrypt(struct chaosimg_archive *a,
 			  const uint8_t dir_id[CHAOSIMG_ID_SIZE], int dirfd,
 			  const char *stored, char name[CHAOSIMG_NAME_MAX + 1],
@@ -180,6 +205,8 @@ int chaosimg_name_decrypt(struct chaosimg_archive *a,
 	n = read_sealed(a->names, dirfd, stored, sealed);
 	if (n < 0)
 		return (int)n;
+	if (!names_held(a))
+		return show_stored(stored, sealed, (size_t)n, name, binding);
 	len = name_siv_open(&a->names->name, dir_id, sealed, (size_t)n, name);
 	if (len < 0 || check_plain(name, (size_t)len))
 		return fail(EIO, "%s: not a name of this directory",
@@ -201,8 +228,42 @@ int name_check_form(int dirfd, const char *stored)
 	n = read_sealed(&no_key, dirfd, stored, sealed);
 	if (n < 0)
 		return (int)n;
-	if (n > NAME_SIV_SIZE && (n - NAME_SIV_SIZE) % NAME_UNIT == 0)
+	if (has_form((size_t)n))
 		return 0;
 	return fail(EIO, "%s: not a name of an archive",
 		    name_printable(stored, buf));
+}
+
+/* What does not look like a stored name is not there. */
+static int find_stored(struct chaosimg_archive *a, int dirfd, const char *name,
+		       struct chaosimg_stored_name *out)
+{
+	size_t len = strnlen(name, CHAOSIMG_NAME_MAX + 1);
+	uint8_t sealed[NAME_SEALED_MAX];
+	ssize_t n;
+
+	if (len == HASHED_LEN && is_hashed(name)) {
+		if (faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW))
+			return fail_errno("%s", name);
+		n = read_companion(a->names, dirfd, name, sealed);
+		if (n < 0)
+			return (int)n;
+	} else {
+		n = base32hex_decode(name, len, sealed, NAME_SEALED_MAX);
+		if (n < 0 || needs_hash((size_t)n) || !has_form((size_t)n))
+			return fail(ENOENT, "not the name of a stored file");
+	}
+	strcpy(out->name, name);
+	memcpy(out->binding, sealed, sizeof(out->binding));
+	out->companion[0] = '\0';
+	out->target[0] = '\0';
+	return 0;
+}
+
+int chaosimg_name_find(struct chaosimg_archive *a,
+		       const uint8_t dir_id[CHAOSIMG_ID_SIZE], int dirfd,
+		       const char *name, struct chaosimg_stored_name *out)
+{
+	return names_held(a) ? chaosimg_name_encrypt(a, dir_id, name, out) :
+			       find_stored(a, dirfd, name, out);
 }

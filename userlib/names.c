@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The keys for names, directory ids, symbolic links and attributes. */
 #include <errno.h>
+#include <string.h>
+
 #include <openssl/core_names.h>
 
 #include "error.h"
+#include "keyring.h"
 #include "names.h"
 
 /* Labels are LABEL_SIZE bytes: they fill the second half of an inner IV. */
@@ -11,6 +14,14 @@
 #define XATTR_NAME_LABEL	"chaosimg attr v1"
 #define XATTR_VALUE_LABEL	"chaosimg xval v1"
 #define SYMLINK_LABEL		"chaosimg link v1"
+
+/* Expand(names key, label) */
+static int subkey(const struct chaosimg_archive *a, const char *label,
+		  uint8_t *out, size_t len)
+{
+	return hkdf_expand(keyring_names(a->ring), label, strlen(label), out,
+			   len);
+}
 
 static int set_inner(struct chaosimg_archive *a, const char *label,
 		     struct inner_key **out)
@@ -20,7 +31,7 @@ static int set_inner(struct chaosimg_archive *a, const char *label,
 
 	if (!key)
 		return -ENOMEM;
-	err = keyring_subkey(a->ring, label, key, CHAOSIMG_KEY_SIZE);
+	err = subkey(a, label, key, CHAOSIMG_KEY_SIZE);
 	if (!err)
 		err = inner_key_new(a->inner, key, out);
 	secret_free(key);
@@ -48,7 +59,7 @@ static int set_siv(struct chaosimg_archive *a, const char *label,
 	int err = -ENOMEM;
 
 	if (key)
-		err = keyring_subkey(a->ring, label, key, NAME_SIV_KEY_SIZE);
+		err = subkey(a, label, key, NAME_SIV_KEY_SIZE);
 	if (!err) {
 		s->enc = keyed_siv(cipher, key, 1);
 		s->dec = keyed_siv(cipher, key, 0);
@@ -68,7 +79,7 @@ static int set_gcm(struct chaosimg_archive *a, const char *label,
 
 	if (!key)
 		return -ENOMEM;
-	err = keyring_subkey(a->ring, label, key, GCM_KEY_SIZE);
+	err = subkey(a, label, key, GCM_KEY_SIZE);
 	if (!err)
 		gcm_key_init(k, key);
 	secret_free(key);
@@ -110,34 +121,21 @@ static EVP_MAC_CTX *keyed_hmac(const uint8_t key[CHAOSIMG_KEY_SIZE])
 	return NULL;
 }
 
-static int set_dir_mac(struct chaosimg_archive *a, struct name_keys *k)
+static int set_dirs(struct chaosimg_archive *a, struct name_keys *k)
 {
-	uint8_t *key = secret_alloc(CHAOSIMG_KEY_SIZE);
-	int err;
-
-	if (!key)
-		return -ENOMEM;
-	err = keyring_subkey(a->ring, "chaosimg directory mac key v1", key,
-			     CHAOSIMG_KEY_SIZE);
-	if (!err) {
-		k->dir_mac = keyed_hmac(key);
-		if (!k->dir_mac)
-			err = fail(ENOMEM, "OpenSSL: no HMAC");
-	}
-	secret_free(key);
-	return err;
+	k->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+	if (!k->sha256)
+		return fail(ENOMEM, "OpenSSL: no SHA-256");
+	k->dir_mac = keyed_hmac(keyring_dir_mac(a->ring));
+	return k->dir_mac ? 0 : fail(ENOMEM, "OpenSSL: no HMAC");
 }
 
-static int set_all(struct chaosimg_archive *a, struct name_keys *k)
+static int set_names(struct chaosimg_archive *a, struct name_keys *k)
 {
 	int err;
 
-	k->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-	err = k->sha256 ? 0 : fail(ENOMEM, "OpenSSL: no SHA-256");
-	if (!err)
-		err = set_name(a, &k->name, NAME_LABEL,
-			       "chaosimg name chaos key v1",
-			       "chaosimg name siv key v1");
+	err = set_name(a, &k->name, NAME_LABEL, "chaosimg name chaos key v1",
+		       "chaosimg name siv key v1");
 	if (!err)
 		err = set_name(a, &k->xattr_name, XATTR_NAME_LABEL,
 			       "chaosimg xattr name chaos key v1",
@@ -150,7 +148,7 @@ static int set_all(struct chaosimg_archive *a, struct name_keys *k)
 		err = set_value(a, &k->symlink, SYMLINK_LABEL,
 				"chaosimg symlink chaos key v1",
 				"chaosimg symlink aead key v1");
-	return err ? err : set_dir_mac(a, k);
+	return err;
 }
 
 int names_init(struct chaosimg_archive *a)
@@ -160,10 +158,17 @@ int names_init(struct chaosimg_archive *a)
 	a->names = secret_alloc(sizeof(*a->names));
 	if (!a->names)
 		return -ENOMEM;
-	err = set_all(a, a->names);
+	err = set_dirs(a, a->names);
+	if (!err && keyring_names(a->ring))
+		err = set_names(a, a->names);
 	if (err)
 		names_free(a);
 	return err;
+}
+
+bool names_held(const struct chaosimg_archive *a)
+{
+	return a->names->name.inner;
 }
 
 static void free_name(struct name_siv *s)

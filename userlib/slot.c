@@ -234,6 +234,10 @@ int slot_create(struct slot *s, uint32_t id,
 
 	if (!key)
 		return -ENOMEM;
+	if (cred->kind != CREDENTIAL_SLOT) {
+		secret_free(key);
+		return fail(EINVAL, "a key of compartments opens no key slot");
+	}
 	ret = new_params(s, id, cred->type);
 	if (!ret)
 		ret = slot_key(s, archive_id, cred, key);

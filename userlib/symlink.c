@@ -21,6 +21,8 @@ int chaosimg_symlink_encrypt(struct chaosimg_archive *a, const char *target,
 	size_t len = strlen(target);
 	int err;
 
+	if (!names_held(a))
+		return fail(EACCES, "a link cannot be encrypted without the compartment identity");
 	if (!len)
 		return fail(EINVAL, "a symbolic link's target is empty");
 	if (len > SYMLINK_MAX || BASE64_LEN(len + VALUE_OVERHEAD) >= size)
@@ -52,9 +54,16 @@ int chaosimg_symlink_decrypt(struct chaosimg_archive *a, const char *stored,
 	n = base64url_decode(stored, stored_len, sealed, sizeof(sealed));
 	if (n < 0 || !len)
 		return fail(EIO, "a symbolic link is damaged");
+	/* Nobody could make it point anywhere: it has neither '.' nor '/'. */
+	if (!names_held(a))
+		len = stored_len;
 	if (len >= size)
 		return fail(ENAMETOOLONG, "a symbolic link's target of %zu "
 			    "bytes is too long", len);
+	if (!names_held(a)) {
+		memcpy(out, stored, len + 1);
+		return 0;
+	}
 	err = name_value_open(&a->names->symlink, "", sealed, (size_t)n, out);
 	if (err == -ENOMEM)
 		return fail(ENOMEM, "cannot decrypt a symbolic link");

@@ -26,10 +26,12 @@ _Static_assert(CHAOSIMG_XATTR_OVERHEAD == VALUE_OVERHEAD,
 /* Attributes' names depend on no directory. */
 static const uint8_t nowhere[CHAOSIMG_ID_SIZE];
 
-static int check_plain(const char *name)
+static int check_plain(const struct chaosimg_archive *a, const char *name)
 {
 	size_t len = strlen(name);
 
+	if (!names_held(a))
+		return fail(EACCES, "there are no attributes without the compartment identity");
 	if (!len)
 		return fail(EINVAL, "an attribute's name is empty");
 	if (len > XATTR_NAME_PLAIN_MAX)
@@ -42,7 +44,7 @@ int chaosimg_xattr_name_encrypt(struct chaosimg_archive *a, const char *name,
 				char out[CHAOSIMG_NAME_MAX + 1])
 {
 	uint8_t sealed[NAME_SEALED_MAX];
-	int err = check_plain(name);
+	int err = check_plain(a, name);
 	ssize_t n;
 
 	if (err)
@@ -64,6 +66,8 @@ int chaosimg_xattr_name_decrypt(struct chaosimg_archive *a, const char *stored,
 	char buf[64];
 	ssize_t n;
 
+	if (!names_held(a))
+		return fail(EACCES, "there are no attributes without the compartment identity");
 	if (strncmp(stored, XATTR_PREFIX, PREFIX_LEN))
 		return fail(ENOENT, "%s: not an attribute of the archive",
 			    name_printable(stored, buf));
@@ -80,7 +84,7 @@ int chaosimg_xattr_name_decrypt(struct chaosimg_archive *a, const char *stored,
 int chaosimg_xattr_value_encrypt(struct chaosimg_archive *a, const char *name,
 				 const void *value, size_t len, void *out)
 {
-	int err = check_plain(name);
+	int err = check_plain(a, name);
 
 	if (err)
 		return err;
@@ -90,7 +94,7 @@ int chaosimg_xattr_value_encrypt(struct chaosimg_archive *a, const char *name,
 int chaosimg_xattr_value_decrypt(struct chaosimg_archive *a, const char *name,
 				 const void *stored, size_t len, void *out)
 {
-	int err = check_plain(name);
+	int err = check_plain(a, name);
 
 	if (err)
 		return err;

@@ -37,7 +37,9 @@ struct chaosimg_archive *fixture_archive(void)
 
 const struct keyset *fixture_keyset(void)
 {
-	static struct keyset ks = { .id = "fixture keyset.", .created = 1 };
+	static struct keyset ks = {
+		.id = "fixture keyset.", .created = 1, .held = HELD_ALL
+	};
 
 	memset(ks.key, 0x5a, sizeof(ks.key));
 	return &ks;

@@ -226,6 +226,7 @@ class Archive:
         self.path = path
         with open(os.path.join(path, "chaosimg.json"), encoding="ascii") as f:
             self.config = Configuration(f.read(), read_keyfile(keyfile))
+        self.names = expand(self.config.key, b"chaosimg names key v1", 32)
         self.keysets = {}
         for name in self.config.json["keysets"]:
             with open(f"{path}/keysets/{name}.json", encoding="ascii") as f:
@@ -237,7 +238,7 @@ class Archive:
             self.keysets[bytes.fromhex(name)] = self.config.keyset(keyset)
 
     def key(self, label, length=32):
-        return expand(self.config.key, label.encode(), length)
+        return expand(self.names, label.encode(), length)
 
     def name(self, sealed, directory, what="name", label=b"chaosimg name v1"):
         c = AESSIV(self.key(f"chaosimg {what} siv key v1", 64)).decrypt(
@@ -271,8 +272,8 @@ class Archive:
         """A directory's id, if it stands where it belongs."""
         raw = decode64(os.readlink(os.path.join(folder, "chaosimg.dir")))
         need(len(raw) in (28, 40), "chaosimg.dir")
-        mac = hmac.digest(self.key("chaosimg directory mac key v1"),
-                          b"chaosimg dirs v1" + raw[:16] + parent + binding,
+        key = expand(self.config.key, b"chaosimg directory mac key v1", 32)
+        mac = hmac.digest(key, b"chaosimg dirs v1" + raw[:16] + parent + binding,
                           "sha256")[:12]
         need(mac in (raw[16:28], raw[28:]), "a directory in another's place")
         return raw[:16]

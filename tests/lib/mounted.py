@@ -32,13 +32,14 @@ def make(*options):
 class Mount:
     """with Mount(): the archive is mounted on MNT."""
 
-    def __init__(self, *options):
-        self.options = ",".join([f"keyfile={KEY}", *options])
+    def __init__(self, *options, key=KEY, at=MNT):
+        self.options = ",".join([f"keyfile={key}", *options])
+        self.at = at
         self.daemon = None
 
     def command(self):
         return [os.path.join(BUILD, "chaosimgfs"), "-f", "-o", self.options,
-                ARCHIVE, MNT]
+                ARCHIVE, self.at]
 
     def __enter__(self):
         with open("daemon.log", "ab") as log:
@@ -46,7 +47,7 @@ class Mount:
                 self.command(), stdin=subprocess.DEVNULL, stdout=log,
                 stderr=log)
         for _ in range(600):
-            if os.path.ismount(MNT):
+            if os.path.ismount(self.at):
                 return self
             if self.daemon.poll() is not None:
                 break
@@ -63,12 +64,12 @@ class Mount:
         """The same, and nothing is mounted any more."""
         if self.daemon.returncode is None:
             self.die()
-        subprocess.run(["umount", "-l", MNT], check=True)
+        subprocess.run(["umount", "-l", self.at], check=True)
 
     def __exit__(self, *_):
         if self.daemon.returncode is not None:
             return
-        subprocess.run(["umount", MNT], check=True)
+        subprocess.run(["umount", self.at], check=True)
         if self.daemon.wait(60):
             ok("the daemon ended well", False, self.daemon.returncode)
 

@@ -9,11 +9,14 @@ struct chaosimg_archive *file_env_archive(uint32_t chunk_size)
 {
 	static const uint8_t id[CHAOSIMG_ID_SIZE] = "test archive id";
 	uint8_t key[CHAOSIMG_KEY_SIZE] = "test archive key";
-	struct keyset ks = { .id = "test keyset id", .created = 1 };
+	struct keyset ks = {
+		.id = "test keyset id", .created = 1, .held = HELD_ALL
+	};
 	struct chaosimg_archive *archive;
 
 	memset(ks.key, 0x5a, sizeof(ks.key));
-	ks.key[KEY_STRUCTURE][0] = 1;
+	for (int i = 0; i < KEY_COUNT; i++)
+		ks.key[i][0] = i;
 	if (archive_new(id, key, chunk_size, &archive))
 		return NULL;
 	/* A descriptor makes the archive one that files can be written to. */

@@ -196,8 +196,8 @@ static void failed_creation_leaves_nothing(void **state)
 
 	(void)state;
 	assert_int_equal(mkdir(empty, 0755), 0);
-	/* The keyset's file fails first, then the larger configuration... */
-	for (limit = 0; limit <= 1100; limit += 100) {
+	/* The keyset's file is the largest that is written. */
+	for (limit = 0; limit <= 2500; limit += 100) {
 		ret = arc_in_want(create_here, path, limit);
 		if (!ret)
 			break;
@@ -207,7 +207,7 @@ static void failed_creation_leaves_nothing(void **state)
 				 -EFBIG);
 		assert_int_equal(arc_entries(empty), 0);
 	}
-	assert_true(limit > 0 && limit <= 1100);
+	assert_true(limit > 0 && limit <= 2500);
 	assert_int_equal(arc_try_open(path, arc_key, 0), 0);
 }
 

@@ -395,32 +395,32 @@ static void companions_are_kept_as_long_as_needed(void **state)
 static void names_are_as_documented(void **state)
 {
 	static const char target[] =
-		"untc4jvs0qloksa1guodddmr3l0fjbjhva412hsl88kfua9qhbnsm09j7cs4kn"
-		"hrcreso2im0ol1hcfnl83a6uu7uqjoaici5p3elcfutj9p6858m8ub1608d85p"
-		"fmovsu9nlki0khg6mmtdpnvurjvsrp01mf2fijlcet800s3ke3e2feu4gi532n"
-		"bevusua1r0m2q9h5uop1bpn54tdqcb67ujp2i3n43npkc766265bd57viegcmr"
-		"7cnav5odkbjb613rfrgl3gucprq2vh5ot4agre8oib9g1cfena7t2v0f46udk1"
-		"48kkr9u8nmorjjqq7s689oc8mu02u0ibkkcdr2tdnai4ou2r30n8bg3gnt9r84"
-		"2vpuampnesnuc58731djh1togadbvq9cmv8g6cv2sb3k04fmlspejpmeambssk"
-		"f0";
+		"n88j1mnsp6f53b2ai5tunuv0jl8pegk1qtdm7brs31kktndkblfqlv3gvvbf1n"
+		"jsns7h1iua7540dlo5riqblhasr43ut7rek4r0gu3asnhm3h9gprnm4jdp2hb5"
+		"ckjodr4vgl6ss4oa0607s1m83jcig2kr077qj9usmdt95tcddg2u8q29neb811"
+		"ork61l5c17va89a9smls7aav37d9ktsvb11eanv06pnvnu5huob35oopogp4re"
+		"ncp322t3u5avkur52busj13b384mrl98lnq511ouna8gjjn3r5ln7239j782nl"
+		"c2c5j422m4hbd8iok4pjfpvc8vreli4uvogobphju2kissj7fflvsi0rmd7hfe"
+		"3c0geofgi96adom63ol88f1gr79vrophb8k657eq6eiljeinieuakdkj20i089"
+		"ig";
 	char stored[CHAOSIMG_NAME_MAX + 1];
 	struct chaosimg_stored_name n;
 
 	(void)state;
 	encrypt_name(dir_a, "DOE^JANE", &n);
-	assert_string_equal(n.name, "mrohlu30ikj8f8hc61c0fe3tr4d9fjdiathj3s8uab"
-			    "q68cpkloaaigra6r2ni349c2i82o23ps4s2");
+	assert_string_equal(n.name, "r5ms4bpqdfhrk130ckd2eo84v484eturuejtd2hj3m"
+			    "cv1i77ifeni28shpforu43q91f92kvcqtvi");
 	long_name('n', &n);
-	assert_string_equal(n.name, "zdilobq90o7sm8pmba56sj3kl0rv0873s22pta0q1j"
-			    "adq8cp60nk0");
-	assert_string_equal(n.companion, "zdilobq90o7sm8pmba56sj3kl0rv0873s22pt"
-			    "a0q1jadq8cp60nk0.name");
+	assert_string_equal(n.name, "zo90cievm88dh620aeki7g48i07kg1sct8cpvfohcp"
+			    "g0f45j225t0");
+	assert_string_equal(n.companion, "zo90cievm88dh620aeki7g48i07kg1sct8cpv"
+			    "fohcpg0f45j225t0.name");
 	assert_string_equal(n.target, target);
 	assert_int_equal(chaosimg_xattr_name_encrypt(archive, "user.patient",
 						     stored), 0);
-	assert_string_equal(stored, "user.chaosimg.1u4utf6ksm07pdc9pehi9p7kq385"
-			    "mqu5p4ao4qqbioq3dcmltoihp4a9qa54kqt36avfj9ht1ej0"
-			    "m");
+	assert_string_equal(stored, "user.chaosimg.8cg4tj90i5djtgvplvsssuf5glpi"
+			    "mb30k2fhijsu16bc4k8eb3qg4km71i5bog28223a866g8klb"
+			    "g");
 }
 
 /* --- threads -------------------------------------------------------------- */

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Shares of a keyset:
+ *
+ *	compartment key || structure key || directory MAC key
+ *
+ * and behind them, for identity, the names key. What every reader needs is in
+ * each share, so that any one is enough to find files and read their headers.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "config_json.h"
+#include "credential.h"
+#include "error.h"
+#include "keyring.h"
+#include "keyset.h"
+#include "keyset_share.h"
+
+#define WRAPPING_LABEL	"chaosimg compartment wrapping key v1"
+
+enum {
+	AT_COMPARTMENT = 0,
+	AT_STRUCTURE = CHAOSIMG_KEY_SIZE,
+	AT_DIR_MAC = 2 * CHAOSIMG_KEY_SIZE,
+	AT_NAMES = 3 * CHAOSIMG_KEY_SIZE,
+
+	AAD_SIZE = 2 * CHAOSIMG_ID_SIZE + 8 + 1,
+};
+
+static const char *const texts[COMPARTMENTS] = {
+	[CHAOSIMG_CLINICAL] = "clinical",
+	[CHAOSIMG_IDENTITY] = "identity",
+	[CHAOSIMG_PIXELS] = "pixels",
+};
+
+const char *compartment_text(enum chaosimg_compartment c)
+{
+	return texts[c];
+}
+
+int compartment_parse(const char *text)
+{
+	int c;
+
+	for (c = 0; c < COMPARTMENTS; c++)
+		if (!strcmp(text, texts[c]))
+			return c;
+	return -1;
+}
+
+static size_t share_size(enum chaosimg_compartment c)
+{
+	return c == CHAOSIMG_IDENTITY ? SHARE_MAX : AT_NAMES;
+}
+
+size_t share_wrapped_size(enum chaosimg_compartment c)
+{
+	return share_size(c) + WRAP_OVERHEAD;
+}
+
+static void make_aad(const uint8_t *archive_id, const struct keyset *ks,
+		     enum chaosimg_compartment c, uint8_t aad[AAD_SIZE])
+{
+	memcpy(aad, archive_id, CHAOSIMG_ID_SIZE);
+	memcpy(aad + CHAOSIMG_ID_SIZE, ks->id, CHAOSIMG_ID_SIZE);
+	put_le64(aad + 2 * CHAOSIMG_ID_SIZE, ks->created);
+	aad[AAD_SIZE - 1] = (uint8_t)c;
+}
+
+int share_wrap(const struct chaosimg_archive *a, const struct keyset *ks,
+	       enum chaosimg_compartment c,
+	       const uint8_t kek[CHAOSIMG_KEY_SIZE],
+	       uint8_t wrapped[SHARE_WRAPPED_MAX])
+{
+	uint8_t aad[AAD_SIZE];
+	uint8_t *share;
+	int ret;
+
+	if (!keyring_whole(a->ring) || ks->held != HELD_ALL)
+		return fail(EACCES, "a share is made with all keys only");
+	share = secret_alloc(SHARE_MAX);
+	if (!share)
+		return -ENOMEM;
+	memcpy(share + AT_COMPARTMENT, ks->key[c], CHAOSIMG_KEY_SIZE);
+	memcpy(share + AT_STRUCTURE, ks->key[KEY_STRUCTURE], CHAOSIMG_KEY_SIZE);
+	memcpy(share + AT_DIR_MAC, keyring_dir_mac(a->ring), CHAOSIMG_KEY_SIZE);
+	if (c == CHAOSIMG_IDENTITY)
+		memcpy(share + AT_NAMES, keyring_names(a->ring),
+		       CHAOSIMG_KEY_SIZE);
+	make_aad(a->id, ks, c, aad);
+	ret = wrap_key(kek, aad, sizeof(aad), share, share_size(c), wrapped);
+	secret_free(share);
+	return ret;
+}
+
+/* All shares of a keyset agree on what is in each of them. */
+static bool fits(const struct opened_keyset *o, const uint8_t *share)
+{
+	return !o->set.held ||
+	       (!memcmp(o->set.key[KEY_STRUCTURE], share + AT_STRUCTURE,
+			CHAOSIMG_KEY_SIZE) &&
+		!memcmp(o->dir_mac, share + AT_DIR_MAC, CHAOSIMG_KEY_SIZE));
+}
+
+static void take(struct opened_keyset *o, enum chaosimg_compartment c,
+		 const uint8_t *share)
+{
+	memcpy(o->set.key[c], share + AT_COMPARTMENT, CHAOSIMG_KEY_SIZE);
+	memcpy(o->set.key[KEY_STRUCTURE], share + AT_STRUCTURE,
+	       CHAOSIMG_KEY_SIZE);
+	memcpy(o->dir_mac, share + AT_DIR_MAC, CHAOSIMG_KEY_SIZE);
+	if (c == CHAOSIMG_IDENTITY)
+		memcpy(o->names, share + AT_NAMES, CHAOSIMG_KEY_SIZE);
+	o->set.held |= held_bit(c);
+}
+
+int share_unwrap(const uint8_t archive_id[CHAOSIMG_ID_SIZE],
+		 enum chaosimg_compartment c,
+		 const uint8_t kek[CHAOSIMG_KEY_SIZE],
+		 const uint8_t wrapped[SHARE_WRAPPED_MAX], const char *where,
+		 struct opened_keyset *o)
+{
+	uint8_t *share = secret_alloc(SHARE_MAX);
+	uint8_t aad[AAD_SIZE];
+	int ret;
+
+	if (!share)
+		return -ENOMEM;
+	make_aad(archive_id, &o->set, c, aad);
+	ret = unwrap_key(kek, aad, sizeof(aad), wrapped, share, share_size(c));
+	if (ret == -EKEYREJECTED)
+		ret = fail(EBADMSG, "%s: damaged: the share of %s is not of this keyset, or altered",
+			   where, texts[c]);
+	if (!ret && !fits(o, share))
+		ret = fail(EBADMSG, "%s: damaged: shares of two keysets",
+			   where);
+	if (!ret)
+		take(o, c, share);
+	secret_free(share);
+	return ret;
+}
+
+int share_wrapping_key(const struct keyring *ring, enum chaosimg_compartment c,
+		       uint8_t key[CHAOSIMG_KEY_SIZE])
+{
+	char label[sizeof(WRAPPING_LABEL)] = WRAPPING_LABEL;
+
+	if (!keyring_whole(ring))
+		return fail(EACCES, "this needs the archive key");
+	/* The compartment stands where the NUL was. */
+	label[sizeof(label) - 1] = (char)c;
+	return hkdf_expand(keyring_archive_key(ring), label, sizeof(label),
+			   key, CHAOSIMG_KEY_SIZE);
+}
+
+/* --- what a credential opens ----------------------------------------------- */
+
+static int parse_wrap(struct json_object *wrap, const char *where,
+		      uint8_t wrapped[SHARE_WRAPPED_MAX])
+{
+	const char *text;
+	int c, ret;
+
+	ret = config_json_text(wrap, where, "compartment", &text);
+	if (ret)
+		return ret;
+	c = compartment_parse(text);
+	if (c < 0)
+		return fail(EBADMSG, "%s: damaged: no such compartment", where);
+	ret = config_json_hex(wrap, where, "wrapped", wrapped,
+			      share_wrapped_size(c));
+	return ret ? ret : c;
+}
+
+/* The first one counts, as with the wrap under the archive key. */
+static int open_compartment(const struct chaosimg_archive *a,
+			    struct json_object *wrap, const char *where,
+			    struct opened_keyset *o)
+{
+	const struct chaosimg_credential *cred = keyring_credential(a->ring);
+	uint8_t wrapped[SHARE_WRAPPED_MAX];
+	int c = parse_wrap(wrap, where, wrapped);
+
+	if (c < 0)
+		return c;
+	if (!(cred->held & held_bit(c)) || o->set.held & held_bit(c))
+		return 0;
+	return share_unwrap(a->id, c, cred->secret + c * CHAOSIMG_KEY_SIZE,
+			    wrapped, where, o);
+}
+
+static int open_wrap(const struct chaosimg_archive *a, struct json_object *wrap,
+		     const char *where, struct opened_keyset *o)
+{
+	const struct chaosimg_credential *cred = keyring_credential(a->ring);
+	const char *under;
+	int ret;
+
+	ret = keyset_wrap_under(wrap, where, &under);
+	if (ret)
+		return ret;
+	if (cred->kind == CREDENTIAL_COMPARTMENTS &&
+	    !strcmp(under, "compartment"))
+		return open_compartment(a, wrap, where, o);
+	return 0;
+}
+
+int shares_open(const struct chaosimg_archive *a, struct json_object *wraps,
+		const char *where, struct opened_keyset *o)
+{
+	size_t i;
+	int ret = 0;
+
+	o->set.held = 0;
+	for (i = 0; i < json_object_array_length(wraps) && !ret; i++)
+		ret = open_wrap(a, json_object_array_get_idx(wraps, i), where,
+				o);
+	if (!ret && !o->set.held)
+		ret = fail(EACCES, "%s: nothing of it opens with this key",
+			   where);
+	return ret;
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Keysets' files, written: a wrap of everything under the archive key, one of
+ * each compartment's share, and what others want to have in it.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "archive_lock.h"
+#include "config_file.h"
+#include "error.h"
+#include "hex.h"
+#include "keyring.h"
+#include "keyset.h"
+#include "keyset_share.h"
+
+static void print_head(FILE *out, const struct chaosimg_archive *a,
+		       const struct keyset *ks)
+{
+	char id[2 * CHAOSIMG_ID_SIZE + 1], archive[sizeof(id)];
+
+	hex_encode(ks->id, sizeof(ks->id), id);
+	hex_encode(a->id, sizeof(a->id), archive);
+	fprintf(out, "{\n  \"format\": \"%s\",\n  \"version\": %d,\n"
+		"  \"id\": \"%s\",\n  \"archive_id\": \"%s\",\n"
+		"  \"created\": %" PRIu64 ",\n  \"wraps\": [\n",
+		KEYSET_FORMAT, KEYSET_VERSION, id, archive, ks->created);
+}
+
+static int print_keyset(FILE *out, const struct chaosimg_archive *a,
+			const struct keyset *ks)
+{
+	uint8_t wrapped[KEYSET_WRAPPED];
+	char hex[2 * KEYSET_WRAPPED + 1];
+	int ret = keyset_wrap(a->ring, a->id, ks, wrapped);
+
+	if (ret)
+		return ret;
+	hex_encode(wrapped, KEYSET_WRAPPED, hex);
+	fprintf(out, "    {\"under\": \"archive-key\", \"wrapped\": \"%s\"}",
+		hex);
+	return 0;
+}
+
+static int print_share(FILE *out, const struct chaosimg_archive *a,
+		       const struct keyset *ks, enum chaosimg_compartment c)
+{
+	uint8_t *kek = secret_alloc(CHAOSIMG_KEY_SIZE);
+	uint8_t wrapped[SHARE_WRAPPED_MAX];
+	char hex[2 * SHARE_WRAPPED_MAX + 1];
+	int ret;
+
+	if (!kek)
+		return -ENOMEM;
+	ret = share_wrapping_key(a->ring, c, kek);
+	if (!ret)
+		ret = share_wrap(a, ks, c, kek, wrapped);
+	secret_free(kek);
+	if (ret)
+		return ret;
+	hex_encode(wrapped, share_wrapped_size(c), hex);
+	fprintf(out, ",\n    {\"under\": \"compartment\", \"compartment\": \"%s\", \"wrapped\": \"%s\"}",
+		compartment_text(c), hex);
+	return 0;
+}
+
+static int print(FILE *out, const struct chaosimg_archive *a,
+		 const struct keyset *ks, const char *const *more, size_t count)
+{
+	int c, ret;
+	size_t i;
+
+	print_head(out, a, ks);
+	ret = print_keyset(out, a, ks);
+	for (c = 0; c < COMPARTMENTS && !ret; c++)
+		ret = print_share(out, a, ks, c);
+	for (i = 0; i < count; i++)
+		fprintf(out, ",\n    %s", more[i]);
+	fprintf(out, "\n  ],\n");
+	return ret;
+}
+
+static int render(const struct chaosimg_archive *a, const struct keyset *ks,
+		  const char *const *more, size_t count, char **text,
+		  size_t *len)
+{
+	FILE *out = open_memstream(text, len);
+	int ret;
+
+	if (!out)
+		return fail(ENOMEM, "no memory for a keyset");
+	ret = print(out, a, ks, more, count);
+	if (fclose(out))
+		ret = fail(ENOMEM, "no memory for a keyset");
+	return ret ? ret : config_checksum_append(text, len);
+}
+
+int keyset_store(const struct chaosimg_archive *a, const char *path,
+		 const struct keyset *ks, const char *const *more, size_t count)
+{
+	char name[KEYSET_NAME_SIZE];
+	char *text = NULL;
+	size_t len;
+	int fd, ret;
+
+	ret = render(a, ks, more, count, &text, &len);
+	if (!ret && (count > KEYSET_WRAPS_MAX - 1 - COMPARTMENTS ||
+		     len > CONFIG_FILE_MAX))
+		ret = fail(ENOSPC, "%s: too many wraps for one keyset", path);
+	fd = ret ? ret : keysets_open(a, path);
+	if (fd >= 0) {
+		keyset_name(ks->id, name);
+		ret = config_file_write(fd, name, path, text, len);
+		close(fd);
+	}
+	free(text);
+	return fd < 0 ? fd : ret;
+}
+
+/* --- other wraps ----------------------------------------------------------- */
+
+/* Those that keyset_store() makes anew, and those that shall go, do not stay. */
+static bool stays(const char *under, const char *drop)
+{
+	return strcmp(under, "archive-key") && strcmp(under, "compartment") &&
+	       !(drop && !strcmp(under, drop));
+}
+
+/* In @all, before those in @more; the text belongs to @t. */
+static int collect(const struct keyset_text *t, const char *drop,
+		   const char *const *more, size_t count, const char **all,
+		   size_t *used)
+{
+	size_t i;
+
+	*used = 0;
+	for (i = 0; i < json_object_array_length(t->wraps); i++) {
+		struct json_object *wrap = json_object_array_get_idx(t->wraps,
+								     i);
+		const char *under;
+		int ret = keyset_wrap_under(wrap, t->where, &under);
+
+		if (ret)
+			return ret;
+		if (stays(under, drop))
+			all[(*used)++] = json_object_to_json_string_ext(
+				wrap, JSON_C_TO_STRING_PLAIN);
+	}
+	if (count > KEYSET_WRAPS_MAX)
+		return fail(ENOSPC, "%s: too many wraps for one keyset",
+			    t->where);
+	for (i = 0; i < count; i++)
+		all[(*used)++] = more[i];
+	return 0;
+}
+
+static int rewrap(struct chaosimg_archive *a, const char *path,
+		  const uint8_t *id, const char *drop, const char *const *more,
+		  size_t count)
+{
+	const char *all[2 * KEYSET_WRAPS_MAX];
+	const struct keyset *ks;
+	struct keyset_text t;
+	size_t used;
+	int ret;
+
+	ret = keyset_demand(a, id, &ks);
+	if (!ret)
+		ret = keyset_read(a, path, id, &t);
+	if (ret)
+		return ret;
+	ret = collect(&t, drop, more, count, all, &used);
+	if (!ret)
+		ret = keyset_store(a, path, ks, all, used);
+	json_object_put(t.root);
+	return ret;
+}
+
+int keyset_rewrap(struct chaosimg_archive *a, const char *path,
+		  const uint8_t id[CHAOSIMG_ID_SIZE], const char *drop,
+		  const char *const *more, size_t count)
+{
+	int lock, ret;
+
+	if (chaosimg_archive_readonly(a))
+		return fail(EROFS, "%s: opened read-only", path);
+	lock = archive_lock_config(a->fd, path);
+	if (lock < 0)
+		return lock;
+	ret = rewrap(a, path, id, drop, more, count);
+	close(lock);
+	return ret;
+}
