@@ -50,7 +50,15 @@ int entry_resolve(struct inode *dir, const char *name,
 	uint8_t id[CHAOSIMG_ID_SIZE];
 	int err = dir_id(dir, id);
 
-	return err ? err : chaosimg_name_encrypt(fs.archive, id, name, sn);
+	if (err || fs.names)
+		return err ? err :
+			     chaosimg_name_encrypt(fs.archive, id, name, sn);
+	err = inode_use(dir);
+	if (err)
+		return err;
+	err = chaosimg_name_find(fs.archive, id, dir->fd, name, sn);
+	inode_done(dir);
+	return log_damage(err, dir, NULL);
 }
 
 /* The id is known: the name was made with it. */

@@ -162,6 +162,8 @@ struct inode {
  * @data_fd: the encrypted tree's root
  * @proc_fd: /proc/self/fd, to reopen O_PATH descriptors
  * @readonly: nothing may be changed
+ * @names: there are keys for names, links and attributes; without, the first
+ *	two are shown as they are stored
  * @writeback: the kernel gathers writes
  * @root: the process runs as root
  * @timeout: how long the kernel may keep names and attributes, in seconds
@@ -175,6 +177,7 @@ struct mounted {
 	int data_fd;
 	int proc_fd;
 	bool readonly;
+	bool names;
 	bool writeback;
 	bool root;
 	double timeout;

@@ -395,7 +395,7 @@ static uint64_t told_size(struct inode *in, const struct stat *st)
 void inode_present(struct inode *in, struct stat *st)
 {
 	st->st_blksize = fs.chunk_size;
-	if (S_ISLNK(st->st_mode))
+	if (S_ISLNK(st->st_mode) && fs.names)
 		st->st_size = chaosimg_symlink_length(st->st_size);
 	if (!inode_is_reg(in))
 		return;

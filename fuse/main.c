@@ -87,15 +87,20 @@ static int choose_cipher(const struct options *o)
 	return complain(o->cipher, "no such cipher implementation here");
 }
 
-static int open_archive(const struct options *o)
+static int open_archive(struct options *o)
 {
-	unsigned int flags = o->readonly ? CHAOSIMG_ARCHIVE_RDONLY :
-					   CHAOSIMG_ARCHIVE_NOLOCK;
 	struct chaosimg_credential *cred;
 	int err = get_credential(o, &cred);
+	unsigned int flags;
 
 	if (err)
 		return err;
+	if (chaosimg_credential_partial(cred) && !o->readonly) {
+		fprintf(stderr, "chaosimgfs: %s: read-only, as the key opens compartments only\n",
+			o->archive);
+		o->readonly = true;
+	}
+	flags = o->readonly ? CHAOSIMG_ARCHIVE_RDONLY : CHAOSIMG_ARCHIVE_NOLOCK;
 	err = chaosimg_archive_open(o->archive, cred, flags, &fs.archive);
 	chaosimg_credential_free(cred);
 	return err ? complain_library() : choose_cipher(o);
@@ -118,7 +123,7 @@ static int lock_archive(const struct options *o)
 }
 
 /* What this program cannot open, the one that has it open keeps. */
-static int unlock_archive(const struct options *o, const char *mountpoint)
+static int unlock_archive(struct options *o, const char *mountpoint)
 {
 	int err = open_archive(o);
 
@@ -133,6 +138,7 @@ static int set_up(const struct options *o)
 
 	pthread_mutex_init(&fs.long_names, NULL);
 	fs.readonly = o->readonly;
+	fs.names = chaosimg_archive_held(fs.archive) & 1 << CHAOSIMG_IDENTITY;
 	fs.writeback = !o->readonly && !o->no_writeback;
 	fs.root = geteuid() == 0;
 	fs.timeout = o->readonly ? READER_TIMEOUT : WRITER_TIMEOUT;
@@ -183,7 +189,7 @@ static int start_keeper(const struct options *o, const char *mountpoint)
 	return err ? complain("a second process", strerror(-err)) : 0;
 }
 
-static int serve_archive(const struct options *o, const char *mountpoint)
+static int serve_archive(struct options *o, const char *mountpoint)
 {
 	int err;
 
@@ -229,7 +235,7 @@ static int wait_ready(int fd, pid_t daemon)
 	return EXIT_FAILURE;
 }
 
-static int detach(const struct options *o, const char *mountpoint)
+static int detach(struct options *o, const char *mountpoint)
 {
 	int p[2];
 	pid_t pid;
@@ -249,7 +255,7 @@ static int detach(const struct options *o, const char *mountpoint)
 	return serve_archive(o, mountpoint);
 }
 
-static int run(const struct options *o)
+static int run(struct options *o)
 {
 	static char mountpoint[PATH_MAX];
 

@@ -118,6 +118,10 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 		fuse_reply_err(req, EOPNOTSUPP);
 		return;
 	}
+	if (!fs.names) {
+		fuse_reply_err(req, ENODATA);
+		return;
+	}
 	value = malloc(size ? size : 1);
 	n = value ? get(inode_of(ino), name, value, size) : -ENOMEM;
 	if (n < 0)
@@ -176,8 +180,10 @@ static ssize_t list_names(struct inode *in, char *out)
 void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
 	char *names = malloc(XATTR_LIST_MAX);
-	ssize_t n = names ? list_names(inode_of(ino), names) : -ENOMEM;
+	ssize_t n = names ? 0 : -ENOMEM;
 
+	if (names && fs.names)
+		n = list_names(inode_of(ino), names);
 	if (n < 0)
 		fuse_reply_err(req, -n);
 	else if (!size)

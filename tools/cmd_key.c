@@ -15,6 +15,8 @@ struct request {
 	const char *slot;
 	const char *output;
 	const char *escrow;
+	const char *compartments;
+	const char *file;
 	bool force;
 	struct credential_args current;
 	struct credential_args added;
@@ -170,6 +172,50 @@ static int restore(const struct request *r)
 	return status;
 }
 
+/* "clinical,pixels" as a set */
+static int parse_compartments(const struct request *r, unsigned int *set)
+{
+	char list[64], *at = list, *word;
+	int c;
+
+	if (!r->compartments)
+		return misused(r->cmd, "export needs --compartments LIST");
+	if (strlen(r->compartments) >= sizeof(list))
+		return misused(r->cmd, "not a list of compartments: %s",
+			       r->compartments);
+	strcpy(list, r->compartments);
+	*set = 0;
+	while ((word = strsep(&at, ","))) {
+		for (c = CHAOSIMG_CLINICAL; c <= CHAOSIMG_PIXELS; c++)
+			if (!strcmp(word, compartment_name(c)))
+				break;
+		if (c > CHAOSIMG_PIXELS)
+			return misused(r->cmd, "no such compartment: %s", word);
+		*set |= 1u << c;
+	}
+	return DONE;
+}
+
+static int export(const struct request *r)
+{
+	struct chaosimg_archive *a;
+	unsigned int set = 0;
+	int status, err;
+
+	if (r->slot)
+		return misused(r->cmd, "a slot is for remove, not for export");
+	if (!r->file)
+		return misused(r->cmd, "export needs a FILE for the new key");
+	status = parse_compartments(r, &set);
+	if (!status)
+		status = open_archive(r, &a);
+	if (status)
+		return status;
+	err = chaosimg_compartments_export(a, set, r->file);
+	chaosimg_archive_close(a);
+	return err ? failed_library(r->file, err) : DONE;
+}
+
 /* Options that only one action takes. */
 static int check_options(const struct request *r, const char *action)
 {
@@ -180,6 +226,9 @@ static int check_options(const struct request *r, const char *action)
 			       action);
 	if (r->output && strcmp(action, "escrow"))
 		return misused(r->cmd, "an output is for escrow, not for %s",
+			       action);
+	if ((r->compartments || r->file) && strcmp(action, "export"))
+		return misused(r->cmd, "--compartments and a second file are for export, not for %s",
 			       action);
 	if ((r->escrow || r->force) && strcmp(action, "restore"))
 		return misused(r->cmd, "--escrow and --force are for restore, not for %s",
@@ -203,6 +252,8 @@ static int dispatch(struct request *r, const char *action)
 		return escrow(r);
 	if (!strcmp(action, "restore"))
 		return restore(r);
+	if (!strcmp(action, "export"))
+		return export(r);
 	return misused(r->cmd, "no such action: %s", action);
 }
 
@@ -224,6 +275,8 @@ static int run(const struct tool_command *cmd, int argc, char **argv)
 			set_once(cmd, "--output", &r.output);
 		else if (id == OPT_ESCROW)
 			set_once(cmd, "--escrow", &r.escrow);
+		else if (id == OPT_COMPARTMENTS)
+			set_once(cmd, "--compartments", &r.compartments);
 		else if (id == OPT_FORCE)
 			r.force = true;
 		else
@@ -233,6 +286,8 @@ static int run(const struct tool_command *cmd, int argc, char **argv)
 	/* "key remove ARCHIVE 2" says the same as "--slot 2". */
 	if (left == 3 && !r.slot && !strcmp(argv[optind], "remove"))
 		r.slot = argv[optind + --left];
+	if (left == 3 && !strcmp(argv[optind], "export"))
+		r.file = argv[optind + --left];
 	if (left != 2)
 		return misused(cmd, "an action and one ARCHIVE are needed");
 	r.archive = argv[optind + 1];
@@ -248,6 +303,8 @@ static const struct tool_option options[] = {
 	{ OPT_SLOT, 0, "slot", "N", "remove: the slot's number, as list shows it" },
 	{ OPT_OUTPUT, 0, "output", "FILE",
 	  "escrow: write it to this new file, for you alone" },
+	{ OPT_COMPARTMENTS, 0, "compartments", "LIST",
+	  "export: some of clinical,identity,pixels" },
 	{ OPT_ESCROW, 0, "escrow", "FILE",
 	  "restore: the typed escrow; - for standard input" },
 	{ OPT_FORCE, 'f', "force", NULL,
@@ -262,12 +319,14 @@ const struct tool_command cmd_key = {
 		 "key remove [OPTION]... --slot N ARCHIVE\n"
 		 "key list ARCHIVE\n"
 		 "key escrow [OPTION]... [--output FILE] ARCHIVE\n"
-		 "key restore --escrow FILE [OPTION]... ARCHIVE",
+		 "key restore --escrow FILE [OPTION]... ARCHIVE\n"
+		 "key export --compartments LIST [OPTION]... ARCHIVE FILE",
 	.about = "Each key slot of an archive holds one key file or passphrase that opens it.\n"
 		 "Adding and removing slots touches no image and works while ARCHIVE is mounted.\n"
 		 "The last slot cannot be removed. Passphrases that no option gives are asked for.\n"
 		 "An escrow is the archive's key on paper: a text that can be typed in again, to\n"
-		 "rebuild a configuration that is lost, with one new slot.",
+		 "rebuild a configuration that is lost, with one new slot. Export makes a key file\n"
+		 "that opens some compartments of ARCHIVE, for reading; the rest is shown masked.",
 	.options = options,
 	.run = run,
 };

@@ -32,7 +32,8 @@ static int translate(struct walk *w, const char *part,
 {
 	if (!w->stored) {
 		snprintf(plain, CHAOSIMG_NAME_MAX + 1, "%s", part);
-		return chaosimg_name_encrypt(w->a, w->dir_id, plain, n);
+		return chaosimg_name_find(w->a, w->dir_id, w->dirfd, plain,
+					  n);
 	}
 	snprintf(n->name, sizeof(n->name), "%s", part);
 	return chaosimg_name_decrypt(w->a, w->dir_id, w->dirfd, n->name, plain,

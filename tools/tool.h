@@ -52,6 +52,7 @@ enum {
 	OPT_SECONDS,
 	OPT_USER,
 	OPT_AUTHORITY,
+	OPT_COMPARTMENTS,
 };
 
 /**

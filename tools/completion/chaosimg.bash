@@ -9,7 +9,7 @@ _chaosimg_options() { # COMMAND: its options
 	init)	echo "$credential --chunk-size $common" ;;
 	keyfile) echo "$common" ;;
 	key)	echo "$credential --new-keyfile --new-passfile --slot --output \
-		--escrow --force $common" ;;
+		--escrow --force --compartments $common" ;;
 	info)	echo "$credential --json $common" ;;
 	fsck)	echo "$credential --dry-run --names --threads --json $common" ;;
 	scrub)	echo "--rate --state --threads --json $common" ;;
@@ -65,6 +65,9 @@ _chaosimg_argument() { # COMMAND PREV
 		_chaosimg_words "$("${COMP_WORDS[0]}" cipher --list 2>/dev/null)" ;;
 	--key | --iv | -k | -i)
 		[ "$1" = cipher ] ;;
+	--compartments)
+		_chaosimg_words clinical identity pixels clinical,identity \
+			clinical,pixels identity,pixels ;;
 	--seconds | --user)
 		;;
 	*)
@@ -95,7 +98,7 @@ _chaosimg() {
 	case $command:$cur in
 	*:-*)	_chaosimg_words "$(_chaosimg_options "$command")" ;;
 	key:*)	if [ "$COMP_CWORD" = 2 ]; then
-			_chaosimg_words add remove list escrow restore
+			_chaosimg_words add remove list escrow restore export
 		else
 			_chaosimg_files -d
 		fi ;;
