@@ -83,7 +83,7 @@ def completion():
     same("all commands", [w for w in complete("") if w[0] != "-"],
          sorted(COMMANDS))
     same("actions", complete("key", ""),
-         ["add", "escrow", "list", "remove", "restore"])
+         ["add", "escrow", "export", "list", "remove", "restore"])
     os.mkdir("dir with space")
     with open("file", "w", encoding="ascii"):
         pass
