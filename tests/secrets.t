@@ -125,9 +125,11 @@ def work():
 
 # --- what is found -------------------------------------------------------------------
 
-# OpenSSL keeps the keys that it works with in ordinary memory: those of names,
-# and in each thread those of the file that it worked on last.
+# OpenSSL keeps the keys that it works with in ordinary memory: those of names
+# and of folders' ids, and in each thread those of the file that it worked on
+# last.
 OUTSIDE = {"name key, first half", "name key, second half",
+           "chaosimg directory mac key v1",
            "file, header", "file, mac", "file, aead"}
 # Not needed once the archive is open, so not to be found at all.
 WIPED = {"key file", "slot key", "chaosimg config mac key v1",
@@ -160,8 +162,9 @@ def where_keys_are(reader):
              {name: set() for name in WIPED})
         kept = set(keys) - WIPED
         same("all others are in the arena, or in OpenSSL's hands",
-             [name for name in kept if not found[name] or name not in OUTSIDE
-              and {kind for kind, _ in found[name]} != {"arena"}], [])
+             {name: found[name] for name in kept
+              if not found[name] or name not in OUTSIDE
+              and {kind for kind, _ in found[name]} != {"arena"}}, {})
         same("none is in memory that can be swapped out",
              {name for name in keys for _, lock in found[name]
               if lock != "locked"}, set())
