@@ -55,10 +55,12 @@ enum content {
  * @begin: behind its header
  * @end: it ends here, or before if it is @delimited
  * @items: holds items, not elements
+ * @sequence: the tag of the innermost sequence
  */
 struct level {
 	uint64_t begin;
 	uint64_t end;
+	uint32_t sequence;
 	bool items;
 	bool delimited;
 	enum content content;
@@ -138,6 +140,8 @@ static void mark_value(struct walk *w, uint64_t until,
 		.tag = e->tag,
 		.listed = l->content == WHOLE,
 		.items = kind == DICOM_UNREAD,
+		.depth = w->depth,
+		.sequence = l->sequence,
 		.syntax = l->syntax,
 		.picture = &l->picture,
 	};
@@ -482,6 +486,7 @@ static struct level sequence_level(const struct level *l,
 	struct level s = {
 		.begin = e->value,
 		.end = e->undefined ? l->end : e->value + e->length,
+		.sequence = e->tag,
 		.items = true,
 		.delimited = e->undefined,
 		.content = AS_TAGGED,

@@ -140,3 +140,16 @@ void dicom_division_mark(struct dicom_division *d, uint64_t until,
 	info->segment[info->segments].compartment = compartment;
 	info->segments++;
 }
+
+void dicom_division_hide_last(struct dicom_info *info)
+{
+	struct chaosimg_segment *s = info->segment + info->segments;
+
+	if (!info->segments || s[-1].compartment != CHAOSIMG_PIXELS)
+		return;
+	s[-1].compartment = CHAOSIMG_IDENTITY;
+	if (info->segments > 1 && s[-2].compartment == CHAOSIMG_IDENTITY) {
+		s[-2].length += s[-1].length;
+		info->segments--;
+	}
+}

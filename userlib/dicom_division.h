@@ -46,4 +46,7 @@ struct dicom_division {
 void dicom_division_mark(struct dicom_division *d, uint64_t until,
 			 enum chaosimg_compartment compartment);
 
+/** dicom_division_hide_last() - the last segment is identity, if it is pixels */
+void dicom_division_hide_last(struct dicom_info *info);
+
 #endif

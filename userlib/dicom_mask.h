@@ -13,10 +13,13 @@
 
 #include "dicom_blank.h"
 #include "dicom_filler.h"
+#include "dicom_region.h"
 
 enum {
-	/* An owner besides the compartments: the mask has the file's bytes. */
+	/* Owners besides the compartments. The mask has the file's bytes: */
 	DICOM_EVERYONE = 3,
+	/* Pixels that are identity; who holds pixels is shown a substitute. */
+	DICOM_REGION = 4,
 	/* Of bytes and of entries; what is behind is masked by zeros. */
 	DICOM_MASK_BYTES_MAX = 48 << 20,
 	DICOM_MASK_PART_MAX = 16 << 20,	/* one part adds no more */
@@ -32,7 +35,8 @@ enum {
  * @unit: the length of its runs together; they are repeated up to its end
  * @run: index of its first run
  * @runs: how many it has
- * @owner: a compartment or DICOM_EVERYONE
+ * @owner: a compartment or DICOM_EVERYONE; DICOM_REGION of a picture of which
+ *	some belongs to pixels and some to the region
  */
 struct dicom_piece {
 	uint64_t start;
@@ -52,6 +56,9 @@ struct dicom_piece {
  * @runs: how many there are
  * @run_room: how many there is room for
  * @bytes: what the runs refer to
+ * @region: of the picture, if some piece's owner is DICOM_REGION
+ * @held: why pixels that the rules cut belong to identity as a whole; NULL if
+ *	they do not. It is not stored.
  */
 struct dicom_mask {
 	uint64_t length;
@@ -62,6 +69,8 @@ struct dicom_mask {
 	uint32_t runs;
 	uint32_t run_room;
 	struct dicom_bytes bytes;
+	struct dicom_region *region;
+	const char *held;
 };
 
 /**
@@ -69,17 +78,24 @@ struct dicom_mask {
  * @src: the file
  * @uid_key: for dicom_fill_uids(): the same for all files whose UIDs shall
  *	stay the same among each other
- * @info: filled in as by dicom_parse()
+ * @cut: which of the pixels belong to identity; NULL: none
+ * @info: filled in as by dicom_parse(), but pixels that belong to identity as a
+ *	whole are identity
  * @m: filled in; to be released with dicom_mask_free(), unless this fails
  * Return: 1 if it is DICOM; 0 if not: then @m is zeros, and all of it is
  * identity; -errno if reading failed, or -ENOMEM.
  *
  * Reads the headers, the values that the mask shows, and UIDs; no pixels,
  * and a deflated data set in full.
+ *
+ * With @cut, the data set's Pixel Data is divided if that can be. If not, and
+ * everywhere else, all that were pixels belongs to identity: icons, overlays,
+ * compressed frames.
  */
 int dicom_mask_make(const struct dicom_source *src,
 		    const uint8_t uid_key[DICOM_UID_KEY],
-		    struct dicom_info *info, struct dicom_mask *m);
+		    const struct dicom_cut *cut, struct dicom_info *info,
+		    struct dicom_mask *m);
 
 /** dicom_mask_free() - release what @m holds */
 void dicom_mask_free(struct dicom_mask *m);
@@ -92,7 +108,9 @@ void dicom_mask_free(struct dicom_mask *m);
  * @len: how many
  * @off: where they begin; @off + @len is at most the file's length
  *
- * With @held 0, @buf receives the mask itself.
+ * With @held 0, @buf receives the mask itself. To who holds identity or pixels,
+ * what is of DICOM_REGION is left as it is: for one without identity it has to
+ * be the substitute, see dicom_blur_fill().
  */
 void dicom_mask_apply(const struct dicom_mask *m, unsigned int held, void *buf,
 		      size_t len, uint64_t off);
@@ -101,8 +119,9 @@ void dicom_mask_apply(const struct dicom_mask *m, unsigned int held, void *buf,
  * dicom_mask_owner() - whose is this byte?
  * @m: the file's mask
  * @off: where it is, less than the file's length
- * @end: receives where the bytes of the same owner end
- * Return: a compartment, or DICOM_EVERYONE.
+ * @end: receives a place behind it; up to there the owner is the same, and
+ *	perhaps further, in a picture with a region
+ * Return: a compartment, DICOM_EVERYONE or DICOM_REGION.
  */
 unsigned int dicom_mask_owner(const struct dicom_mask *m, uint64_t off,
 			      uint64_t *end);

@@ -25,14 +25,20 @@ enum {
  * @done: the mask is made up to here
  * @full: it has grown too long; the rest is zeros
  * @nested: this was a deflated data set; another in it is not looked at
+ * @cut: which of the pixels belong to identity; NULL: none
+ * @last_root_tag: of the values in the data set itself
+ * @disordered: these do not ascend
  * @info: knows the transfer syntax
  * @table: of what says where frames are: where in the mask's bytes, which are
  *	filled in when the frames are reached; and how long it is
  */
 struct maker {
 	struct dicom_mask *m;
-	const struct dicom_info *info;
+	struct dicom_info *info;
 	const uint8_t *uid_key;
+	const struct dicom_cut *cut;
+	uint32_t last_root_tag;
+	bool disordered;
 	uint64_t done;
 	bool full;
 	bool nested;
@@ -58,6 +64,10 @@ static void take_back(struct maker *k, uint64_t start)
 	struct dicom_run *r;
 
 	while (m->pieces && m->piece[m->pieces - 1].start >= start) {
+		if (m->piece[m->pieces - 1].owner == DICOM_REGION) {
+			dicom_region_free(m->region);
+			m->region = NULL;
+		}
 		m->runs = m->piece[--m->pieces].run;
 		m->bytes.len = m->run[m->runs].at;
 	}
@@ -253,6 +263,8 @@ static int add_value(struct maker *k, struct dicom_reader *r,
 	int err;
 
 	if (part->tag == DICOM_PIXEL_DATA) {
+		if (k->m->region && k->m->region->start == part->start)
+			owner = DICOM_REGION;
 		err = dicom_blank_native(&b, part->picture,
 					 part->syntax.big_endian);
 		return err ? err : add_blank(k, &b, part->end, owner);
@@ -404,6 +416,67 @@ static int add_deflated(struct maker *k, struct dicom_reader *r,
 	return err ? err : add_blank(k, &b, part->end, CHAOSIMG_IDENTITY);
 }
 
+/* --- pixels that belong to identity --------------------------------------- */
+
+/*
+ * Why no region can be cut out of this; NULL: @l is filled in. Where rows and
+ * columns stand twice, readers do not agree on which of them count.
+ */
+static const char *cannot_cut(const struct maker *k,
+			      const struct dicom_part *part,
+			      struct dicom_layout *l)
+{
+	if (k->cut->hold)
+		return k->cut->hold;
+	if (k->disordered)
+		return "elements are not in ascending order";
+	if (part->kind != DICOM_VALUE)
+		return "the frames are compressed";
+	if (part->compartment != CHAOSIMG_PIXELS)
+		return "the pixels are cut off";
+	return dicom_layout_of(part, k->info->transfer_syntax, l);
+}
+
+/* With a cut, all pixels are identity but those that can be told apart. */
+static int cut_pixels(struct maker *k, struct dicom_part *part)
+{
+	bool root = part->tag == DICOM_PIXEL_DATA && !part->depth;
+	struct dicom_layout l;
+	const char *why;
+
+	if (root) {
+		why = k->m->region ? "there is more than one picture" :
+				     cannot_cut(k, part, &l);
+		if (!why)
+			return dicom_region_new(&l, part->start, k->cut,
+						&k->m->region);
+		if (!k->m->held)
+			k->m->held = why;
+	}
+	if (part->compartment == CHAOSIMG_PIXELS) {
+		part->compartment = CHAOSIMG_IDENTITY;
+		dicom_division_hide_last(k->info);
+	}
+	return 0;
+}
+
+static bool is_pixels(const struct dicom_part *part)
+{
+	return part->compartment == CHAOSIMG_PIXELS ||
+	       part->tag == DICOM_PIXEL_DATA;
+}
+
+static int look_for_pixels(struct maker *k, struct dicom_part *part)
+{
+	if (part->kind != DICOM_VALUE && part->kind != DICOM_FRAGMENTS)
+		return 0;
+	if (!part->depth) {
+		k->disordered |= part->tag <= k->last_root_tag;
+		k->last_root_tag = part->tag;
+	}
+	return is_pixels(part) ? cut_pixels(k, part) : 0;
+}
+
 /* --- the walk ------------------------------------------------------------- */
 
 static int add_part(struct maker *k, struct dicom_reader *r,
@@ -427,9 +500,11 @@ static int add_part(struct maker *k, struct dicom_reader *r,
 }
 
 static int visit(void *ctx, struct dicom_reader *r,
-		 const struct dicom_part *part)
+		 const struct dicom_part *as_divided)
 {
+	struct dicom_part copy = *as_divided, *part = &copy;
 	struct maker *k = ctx;
+	int err = 0;
 
 	if (part->start < k->done)
 		take_back(k, part->start);
@@ -437,15 +512,21 @@ static int visit(void *ctx, struct dicom_reader *r,
 		return 0;
 	k->full = k->m->bytes.len > DICOM_MASK_BYTES_MAX - DICOM_MASK_PART_MAX ||
 		  k->m->pieces > DICOM_MASK_PIECES_MAX - 8;
-	return k->full ? 0 : add_part(k, r, part);
+	if (k->full)
+		return 0;
+	if (k->cut)
+		err = look_for_pixels(k, part);
+	return err ? err : add_part(k, r, part);
 }
 
 static int make(const struct dicom_source *src,
-		const uint8_t uid_key[DICOM_UID_KEY], bool nested,
+		const uint8_t uid_key[DICOM_UID_KEY],
+		const struct dicom_cut *cut, bool nested,
 		struct dicom_info *info, struct dicom_mask *m)
 {
 	struct maker k = {
 		.m = m, .info = info, .uid_key = uid_key, .nested = nested,
+		.cut = cut && dicom_cut_any(cut) ? cut : NULL,
 	};
 	const struct dicom_visitor visitor = { visit, &k };
 	int found, err;
@@ -455,6 +536,8 @@ static int make(const struct dicom_source *src,
 	found = dicom_walk(src, info, &visitor);
 	if (!found)
 		take_back(&k, 0);
+	if (k.cut && k.full && !m->region && !m->held)
+		m->held = "the file has too many elements";
 	err = found < 0 ? found : add_zeros(&k, src->length, CHAOSIMG_IDENTITY);
 	if (!err)
 		return found;
@@ -464,14 +547,15 @@ static int make(const struct dicom_source *src,
 
 int dicom_mask_make(const struct dicom_source *src,
 		    const uint8_t uid_key[DICOM_UID_KEY],
-		    struct dicom_info *info, struct dicom_mask *m)
+		    const struct dicom_cut *cut, struct dicom_info *info,
+		    struct dicom_mask *m)
 {
-	return make(src, uid_key, false, info, m);
+	return make(src, uid_key, cut, false, info, m);
 }
 
 int dicom_mask_make_inflated(const struct dicom_source *src,
 			     const uint8_t uid_key[DICOM_UID_KEY],
 			     struct dicom_info *info, struct dicom_mask *m)
 {
-	return make(src, uid_key, true, info, m);
+	return make(src, uid_key, NULL, true, info, m);
 }

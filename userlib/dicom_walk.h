@@ -50,6 +50,9 @@ struct dicom_picture {
  * @vr: as the file has it
  * @listed: they stand inside a sequence that is identity as a whole
  * @items: DICOM_UNREAD where there should be items, not elements
+ * @depth: of values and fragments: 0 in the data set itself, 2 in the items of
+ *	a sequence in it
+ * @sequence: the tag of the sequence that they stand in
  * @syntax: how headers are encoded there
  * @picture: what the data set said of its pixels so far
  */
@@ -62,6 +65,8 @@ struct dicom_part {
 	char vr[3];
 	bool listed;
 	bool items;
+	unsigned int depth;
+	uint32_t sequence;
 	struct dicom_syntax syntax;
 	const struct dicom_picture *picture;
 };

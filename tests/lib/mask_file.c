@@ -62,7 +62,7 @@ static int make(struct file *f, struct dicom_mask *m)
 	const struct dicom_source src = { read_file, f, f->len };
 	struct dicom_info info;
 
-	return dicom_mask_make(&src, uid_key, &info, m);
+	return dicom_mask_make(&src, uid_key, NULL, &info, m);
 }
 
 /* What comes back from storing it, which must be the same. */

@@ -189,7 +189,7 @@ static int make(void)
 {
 	const struct dicom_source src = { read_dcm, NULL, dcm.len };
 
-	return dicom_mask_make(&src, key, &dcm_info, &mask);
+	return dicom_mask_make(&src, key, NULL, &dcm_info, &mask);
 }
 
 /* What who holds these sees of the file in @dcm, then in @view. */
