@@ -14,7 +14,7 @@ from tap import BUILD, CHAOSIMG, TOP, done, ok, run, same, scratch, skip, works
 
 COMMANDS = ["init", "keyfile", "key", "info", "scrub", "fsck", "rekey",
             "encrypt", "decrypt", "cipher", "bench",
-            "authority", "user", "policy"]
+            "authority", "user", "policy", "rules"]
 COMPLETION = os.path.join(TOP, "tools/completion/chaosimg.bash")
 COMMON = {"--help", "--version"}
 
@@ -173,6 +173,7 @@ def installed(folder):
         return
     usr = os.path.join(root, "usr")
     for name in ["bin/chaosimg", "bin/chaosimgfs", "include/chaosimg.h", "include/chaosimg_abe.h",
+                 "include/chaosimg_rules.h",
                  "lib/libchaosimg.a", "lib/libchaosimg.so",
                  "lib/pkgconfig/chaosimg.pc", "share/man/man1/chaosimg.1",
                  "share/man/man1/chaosimg-init.1",

@@ -14,8 +14,10 @@
 #include "bytes.h"
 #include "config.h"
 #include "error.h"
+#include "fdname.h"
 #include "fsck.h"
 #include "keyring.h"
+#include "rules.h"
 
 #define KEYSETS		"keysets"
 #define LEFT_OVER	"left over by a crash"
@@ -24,7 +26,8 @@ enum { PAUSE_MS = 200 };
 
 /* What an archive's directory holds; lost+found is the file system's. */
 static const char *const expected[] = {
-	CONFIG_NAME, KEYSETS, "data", ARCHIVE_LOCK_NAME, "lost+found",
+	CONFIG_NAME, KEYSETS, "data", ARCHIVE_LOCK_NAME, RULES_FILE,
+	"lost+found",
 };
 
 static struct fsck *fsck_of(const struct check *c)
@@ -245,7 +248,8 @@ static int check_top(struct check *c)
 
 		for (size_t k = 0; k < sizeof(expected) / sizeof(*expected); k++)
 			known |= !strcmp(name, expected[k]);
-		if (!strcmp(name, CONFIG_NAME ".new"))
+		if (!strcmp(name, CONFIG_NAME ".new") ||
+		    !strcmp(name, RULES_FILE ".new"))
 			leftover(c, fd, name, name);
 		else if (!known)
 			tell_path(c, name, "not the archive's",
@@ -253,6 +257,24 @@ static int check_top(struct check *c)
 	}
 	check_list_free(&l);
 	return err;
+}
+
+static int check_rules(struct check *c)
+{
+	char path[FDNAME_SIZE], where[FDNAME_SIZE + sizeof(RULES_FILE)];
+	struct chaosimg_archive *a = fsck_of(c)->a;
+	struct chaosimg_rules *r;
+	int err = chaosimg_rules_load(a, &r);
+
+	if (!err)
+		chaosimg_rules_free(r);
+	if (!err || err == -ENOENT || err == -ENOMEM)
+		return err == -ENOENT ? 0 : err;
+	fdname(a->fd, path);
+	snprintf(where, sizeof(where), "%s/" RULES_FILE, path);
+	tell_path(c, RULES_FILE, check_cause(where), CHAOSIMG_REMEDY_NONE,
+		  NULL);
+	return 0;
 }
 
 /* The one who changes the keys is waited for: what is left then is left over. */
@@ -269,6 +291,8 @@ int fsck_keys(struct check *c)
 	err = check_keysets(c);
 	if (!err)
 		err = check_top(c);
+	if (!err)
+		err = check_rules(c);
 	if (lock >= 0)
 		close(lock);
 	return err;

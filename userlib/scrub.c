@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Scrubbing an archive without a key: the configuration, the keysets, and the
- * walk through the encrypted tree.
+ * Scrubbing an archive without a key: the configuration, the keysets, the rules,
+ * and the walk through the encrypted tree.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +16,7 @@
 #include "error.h"
 #include "hex.h"
 #include "names.h"
+#include "rules.h"
 #include "scrub.h"
 
 #define DATA		"data"
@@ -184,6 +185,18 @@ static int check_keysets(struct check *c, int archive_fd,
 	return err;
 }
 
+static int check_rules(struct check *c, int fd,
+		       struct chaosimg_check_totals *totals)
+{
+	int err = rules_file_check(fd, RULES_FILE);
+
+	if (err == -ENOMEM)
+		return err;
+	if (err && err != -ENOENT)
+		found_text(c, totals, RULES_FILE, check_cause(RULES_FILE));
+	return 0;
+}
+
 static int check_keys(struct check *c, int fd, const char *path,
 		      struct chaosimg_check_totals *totals)
 {
@@ -203,7 +216,7 @@ static int check_keys(struct check *c, int fd, const char *path,
 	}
 	err = check_keysets(c, fd, cfg, totals);
 	free(cfg);
-	return err;
+	return err ? err : check_rules(c, fd, totals);
 }
 
 /* --- the walk --- */

@@ -20,6 +20,7 @@ _chaosimg_options() { # COMMAND: its options
 	authority) echo "--user --output $common" ;;
 	user)	echo "$common" ;;
 	policy)	echo "--authority $common" ;;
+	rules)	echo "$credential $common" ;;
 	esac
 }
 
@@ -83,7 +84,7 @@ _chaosimg() {
 	if [ "$COMP_CWORD" = 1 ]; then
 		_chaosimg_words init keyfile key info scrub fsck rekey \
 			encrypt decrypt cipher bench authority user policy \
-			--help --version
+			rules --help --version
 		return
 	fi
 	# COMP_WORDBREAKS makes "--option=value" three words.
@@ -102,7 +103,7 @@ _chaosimg() {
 		else
 			_chaosimg_files -d
 		fi ;;
-	authority:* | user:* | policy:*)
+	authority:* | user:* | policy:* | rules:*)
 		if [ "$COMP_CWORD" != 2 ]; then
 			_chaosimg_files
 			return
@@ -111,6 +112,7 @@ _chaosimg() {
 		authority) _chaosimg_words init issue show ;;
 		user)	_chaosimg_words add show ;;
 		policy)	_chaosimg_words check test ;;
+		rules)	_chaosimg_words check set show test ;;
 		esac ;;
 	init:* | scrub:* | fsck:* | bench:* | rekey:*) _chaosimg_files -d ;;
 	*)	_chaosimg_files ;;
