@@ -70,6 +70,25 @@ static int reopen_contents(struct inode *in, bool *writable)
 	return reopen_quietly(in, O_RDONLY);
 }
 
+uint64_t content_length(struct inode *in, const struct stat *st)
+{
+	uint64_t stored = (uint64_t)st->st_size;
+	uint64_t length = chaosimg_length_from_stored(fs.archive, stored);
+	int fd;
+
+	if (!chaosimg_length_in_header(fs.archive, stored))
+		return length;
+	fd = reopen_quietly(in, O_RDONLY);
+	if (fd == -EACCES && !fs.readonly)
+		fd = reopen_own(in, O_RDONLY);
+	/* Where that fails, opening it will say why. */
+	if (fd >= 0) {
+		chaosimg_length_read(fs.archive, fd, &length);
+		close(fd);
+	}
+	return length;
+}
+
 /* After this time the kernel has written back what it had, asked or not. */
 enum { WRITEBACK_SECONDS = 30 };
 

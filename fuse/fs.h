@@ -98,6 +98,7 @@ struct handle {
  * Regular files:
  * @size: what the kernel was told, while @file is NULL
  * @stored: the stored size that belongs to @size
+ * @stored_at: when the stored object had last changed then, in nanoseconds
  * @mtime: what a user set, or when the last write came. The library's own
  *	writes (sealing) change the stored mtime, so it is set again after them.
  * @unsynced_until: until then (CLOCK_MONOTONIC_COARSE, seconds) the file counts
@@ -142,6 +143,7 @@ struct inode {
 		struct {
 			uint64_t size;
 			off_t stored;
+			int64_t stored_at;
 			struct timespec mtime;
 			time_t unsynced_until;
 			binding_t *bindings;
@@ -425,6 +427,9 @@ bool evict_due(void);
 void evict_catch_up(void);
 
 /* --- content.c --- */
+
+/** content_length() - of a file with these stored attributes; in plaintext bytes */
+uint64_t content_length(struct inode *in, const struct stat *st);
 
 /**
  * content_open() - open a regular file's contents, or use those that are open

@@ -100,6 +100,12 @@ static struct inode *table_find(dev_t dev, ino_t ino, const struct handle *h)
 	return in;
 }
 
+/* In nanoseconds. */
+static int64_t changed_at(const struct stat *st)
+{
+	return st->st_ctim.tv_sec * 1000000000ll + st->st_ctim.tv_nsec;
+}
+
 static void inode_setup(struct inode *in, const struct stat *st)
 {
 	in->refs = 1;
@@ -112,8 +118,9 @@ static void inode_setup(struct inode *in, const struct stat *st)
 		pthread_rwlock_init(&in->entries, NULL);
 	if (!inode_is_reg(in))
 		return;
-	in->stored = st->st_size;
 	in->size = chaosimg_length_from_stored(fs.archive, st->st_size);
+	in->stored = st->st_size;
+	in->stored_at = changed_at(st);
 }
 
 static void inode_free(struct inode *in)
@@ -218,6 +225,8 @@ static struct inode *inode_make(const struct handle *h, int fd,
 	inode_setup(in, st);
 	in->handle = *h;
 	in->fd = fd;
+	if (inode_is_reg(in))
+		in->size = content_length(in, st);
 	return in;
 }
 
@@ -376,6 +385,14 @@ void inode_each(bool (*match)(const struct inode *in),
 	free(list);
 }
 
+/* Another length may have led to the same size, if only the header tells. */
+static bool may_differ(const struct inode *in, const struct stat *st)
+{
+	return st->st_size != in->stored ||
+	       (changed_at(st) != in->stored_at &&
+		chaosimg_length_in_header(fs.archive, (uint64_t)st->st_size));
+}
+
 /*
  * The size that the kernel is told. With write-back it trusts what it heard
  * first, so as long as it knows the inode the answer must not come from the
@@ -385,9 +402,10 @@ static uint64_t told_size(struct inode *in, const struct stat *st)
 {
 	if (in->file) {
 		in->size = chaosimg_file_length(in->file);
-	} else if (!fs.writeback && st->st_size != in->stored) {
+	} else if (!fs.writeback && may_differ(in, st)) {
+		in->size = content_length(in, st);
 		in->stored = st->st_size;
-		in->size = chaosimg_length_from_stored(fs.archive, st->st_size);
+		in->stored_at = changed_at(st);
 	}
 	return in->size;
 }

@@ -940,12 +940,35 @@ bool chaosimg_file_bound(struct chaosimg_file *f,
  * @stored: its size on the disk
  *
  * What stat(2) shall say without reading the file. Exact for every file that
- * is not open or left open by a crash; chaosimg_file_open() checks it.
+ * is not open or left open by a crash, unless chaosimg_length_in_header() says
+ * otherwise; chaosimg_file_open() checks it.
  *
  * Return: plaintext bytes; 0 if nothing is so short.
  */
 uint64_t chaosimg_length_from_stored(const struct chaosimg_archive *a,
 				     uint64_t stored);
+
+/**
+ * chaosimg_length_in_header() - is that what only its header tells?
+ * @a: the archive
+ * @stored: its size on the disk
+ *
+ * Return: true for a DICOM file, which has more than its records on the disk.
+ */
+bool chaosimg_length_in_header(const struct chaosimg_archive *a,
+			       uint64_t stored);
+
+/**
+ * chaosimg_length_read() - plaintext length of such a file
+ * @a: the archive
+ * @fd: the stored file, for reading
+ * @length: receives it, as the header says, which is not authenticated here
+ *
+ * Return: 0; -EIO if its header is damaged, or of another sort of file; the
+ * system's error.
+ */
+int chaosimg_length_read(const struct chaosimg_archive *a, int fd,
+			 uint64_t *length);
 
 enum chaosimg_compartment {
 	CHAOSIMG_CLINICAL,

@@ -673,7 +673,7 @@ static int choose_syntax(struct walk *w, struct dicom_syntax *out)
 	return DICOM_OK;
 }
 
-static bool is_deflated(const char *uid)
+bool dicom_is_deflated(const char *uid)
 {
 	for (size_t i = 0; i < sizeof(uid_deflated) / sizeof(uid_deflated[0]);
 	     i++)
@@ -688,7 +688,7 @@ static int end_meta(struct walk *w)
 	int err;
 
 	w->meta = false;
-	if (is_deflated(w->info->transfer_syntax)) {
+	if (dicom_is_deflated(w->info->transfer_syntax)) {
 		give_up_file(w, DICOM_DEFLATED);
 		return DICOM_OK;
 	}

@@ -94,4 +94,7 @@ struct dicom_visitor {
 int dicom_walk(const struct dicom_source *src, struct dicom_info *info,
 	       const struct dicom_visitor *visitor);
 
+/** dicom_is_deflated() - is a data set of this transfer syntax deflated? */
+bool dicom_is_deflated(const char *uid);
+
 #endif

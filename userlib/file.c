@@ -47,6 +47,7 @@ static int file_new(struct chaosimg_archive *a, int fd, uint64_t base,
 	f->a = a;
 	f->fd = fd;
 	f->base = base;
+	sets_all(&f->sets, SET_UNKNOWN);
 	f->chunk_size = a->chunk_size;
 	err = locks_init(f);
 	if (err) {
@@ -64,6 +65,8 @@ static void file_free(struct chaosimg_file *f)
 	free(f->dirty);
 	head_drop(f);
 	holes_free(&f->holes);
+	sets_all(&f->sets, SET_UNKNOWN);
+	plan_end(f);
 	file_keys_free(f->keys);
 	pthread_cond_destroy(&f->freed);
 	pthread_mutex_destroy(&f->lock);
@@ -153,6 +156,8 @@ static int header_sane(const struct chaosimg_file *f, const struct header *h)
 	     h->journal.offset > INT64_MAX - f->base ||
 	     h->journal.length > INT64_MAX - f->base - h->journal.offset))
 		return fail(EIO, "header: impossible journal");
+	if (!parts_sane(h))
+		return fail(EIO, "header: impossible parts");
 	for (uint32_t i = 0; i < h->holes; i++)
 		if (h->hole[i].start + h->hole[i].count > chunks)
 			return fail(EIO, "header: impossible hole");
@@ -319,7 +324,8 @@ static int open_slots(struct chaosimg_file *f, const struct slots *s,
 	if (!s->h[0].sealed)
 		return open_unsealed(f, s, flags);
 	err = adopt(f, s, 0);
-	want = stored_size(f->length, f->chunk_size);
+	f->region_at = f->snap.parts.offset;
+	want = sealed_size(&f->snap);
 	if (!err && f->stored != want)
 		err = fail(EIO, "%s: %llu bytes are stored, %llu belong here",
 			   f->stored < want ? "cut off" : "extended",
@@ -354,6 +360,8 @@ int file_open_at(struct chaosimg_archive *a, int fd, uint64_t base,
 		err = fail(EIO, "header: stands under a name that is not its own (moved or exchanged on the disk)");
 	if (!err)
 		err = open_slots(f, &s, flags);
+	if (!err)
+		sets_adopt(f);
 	if (!err && (flags & CHAOSIMG_FILE_WRITE) && !f->writable)
 		err = fail(EROFS, "the archive is open for reading only");
 out:
@@ -418,6 +426,7 @@ static int abandon(struct chaosimg_file *f)
 		    chunk_len(length, f->chunk_size, d->chunk) &&
 		    holes_add(&f->holes, d->chunk, 1))
 			err = -ENOMEM;
+		sets_put(&f->sets, d->chunk, 1, SET_UNKNOWN);
 		dirty_drop(f, d);
 	}
 	return err ? err : commit(f, COMMIT_SEAL);

@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 
 #include "archive.h"
+#include "dicom_outline.h"
 #include "header.h"
 #include "holes.h"
 #include "record.h"
@@ -44,6 +45,32 @@ struct dirty {
 	struct dirty *next;
 };
 
+struct dicom_mask;	/* dicom_mask.h */
+struct plan;		/* file_seal.c */
+
+/** struct set_run - chunks from @start on, up to the next one's */
+struct set_run {
+	uint64_t start;
+	uint8_t set;
+};
+
+/* Besides the sets that there are: not known, and right whatever is wanted. */
+enum { SET_UNKNOWN = 0xff, SET_ANY = 0xfe };
+
+/**
+ * struct sets - of which compartments the records on the disk are
+ * @run: ascending from chunk 0; none if all are of @rest
+ * @count: how many they are
+ * @room: room in @run
+ * @rest: see there
+ */
+struct sets {
+	struct set_run *run;
+	size_t count;
+	size_t room;
+	uint8_t rest;
+};
+
 /*
  * Most bytes that wait in memory: for one file, and for the process. Beyond
  * these a writer first writes out what its file has.
@@ -52,6 +79,8 @@ enum {
 	DIRTY_FILE_MAX = 8 << 20,
 	DIRTY_TOTAL_MAX = 32 << 20,
 	DIRTY_BUCKETS = 64,
+	/* So many wait, though complete, for their compartments to be known. */
+	DIRTY_KEPT_MAX = 1 << 20,
 };
 
 /**
@@ -99,6 +128,11 @@ struct range {
  * @fresh_at: where the first of them begins [lock]
  * @fresh_end: where the last of them ends [lock]
  * @stored: size of the stored file [lock]
+ * @region_at: where its parts begin, or what is left of them; 0 if it has none
+ *	[lock]
+ * @outline: what is known of a file while it is written [lock]
+ * @sets: of its records [lock]
+ * @plan: what it is to be once it is sealed; while it is being sealed [rw]
  * @snap: the last snapshot written to a header slot [rw, header]
  * @slot: the slot that holds it
  * @durable: something of @snap or before may have been promised to survive a
@@ -137,6 +171,10 @@ struct chaosimg_file {
 	uint8_t *head;
 	uint64_t fresh, fresh_at, fresh_end;
 	uint64_t stored;
+	uint64_t region_at;
+	struct dicom_outline outline;
+	struct sets sets;
+	struct plan *plan;
 
 	struct header snap;
 	int slot;
@@ -170,8 +208,17 @@ static inline uint64_t record_at(uint32_t chunk_size, uint64_t k)
 	return HEADER_SIZE + k * (chunk_size + (uint64_t)RECORD_OVERHEAD);
 }
 
-/** stored_size() - bytes on the disk of a file of @length bytes */
+/** stored_size() - where the last record of a file of @length bytes ends */
 uint64_t stored_size(uint64_t length, uint32_t chunk_size);
+
+/**
+ * sealed_size() - bytes on the disk of a sealed file
+ * @h: its header
+ *
+ * If it has parts, that is a size that no file without parts has, as the
+ * region of the parts need not end where a record could.
+ */
+uint64_t sealed_size(const struct header *h);
 
 /**
  * stored_refresh() - [lock] look how large the stored file is
@@ -275,10 +322,11 @@ size_t chunks_new(struct chaosimg_file *f, uint64_t k, size_t max);
  * @f: the file
  * @k: the first of them
  * @count: how many
+ * @set: the compartments that they have bytes of
  * @data: their plaintext
  */
 int chunks_store(struct chaosimg_file *f, uint64_t k, size_t count,
-		 const uint8_t *data);
+		 unsigned int set, const uint8_t *data);
 
 /** head_drop() - forget the copy of chunk 0 */
 void head_drop(struct chaosimg_file *f);
@@ -375,6 +423,106 @@ bool stray_any(const struct chaosimg_file *f);
  */
 int stray_settle(struct chaosimg_file *f);
 
+/* --- file_sets.c: which sets records are under --- */
+
+/** sets_get() - [lock] that of chunk @k; @end receives up to where it is so */
+unsigned int sets_get(const struct sets *s, uint64_t k, uint64_t *end);
+
+/** sets_put() - [lock] chunks @k .. @k + @count - 1 are of @set now */
+void sets_put(struct sets *s, uint64_t k, uint64_t count, unsigned int set);
+
+/** sets_all() - [lock] all chunks are */
+void sets_all(struct sets *s, unsigned int set);
+
+/* --- file_seal.c: masks, parts and sets when a file is sealed --- */
+
+/**
+ * mask_set() - of which compartments does a chunk have bytes?
+ * @m: the file's mask
+ * @k: a chunk of it
+ * @chunk_size: plaintext bytes in a chunk
+ * @end: receives the first chunk behind for which that need not be so
+ * Return: the set.
+ */
+unsigned int mask_set(const struct dicom_mask *m, uint64_t k,
+		      uint32_t chunk_size, uint64_t *end);
+
+/** chunk_set() - the set to store a chunk of @len bytes under now */
+unsigned int chunk_set(struct chaosimg_file *f, uint64_t k, uint32_t len);
+
+/** sets_adopt() - what the header tells of a file that was just opened */
+void sets_adopt(struct chaosimg_file *f);
+
+/** sets_from_parts() - what its mask tells, before the parts go */
+void sets_from_parts(struct chaosimg_file *f);
+
+/**
+ * plan_begin() - [rw exclusive] find out what the file is to be
+ * @f: the file; its DICOM summary is set as well
+ * Return: 0, also if that cannot be told; -ENOMEM.
+ */
+int plan_begin(struct chaosimg_file *f);
+
+/** plan_store() - [rw exclusive] store what is under another set again */
+int plan_store(struct chaosimg_file *f);
+
+/** plan_write_parts() - [rw exclusive] write the parts, for the header @h */
+int plan_write_parts(struct chaosimg_file *f, struct header *h);
+
+/** plan_end() - [rw exclusive] forget the plan, if there is one */
+void plan_end(struct chaosimg_file *f);
+
+/* --- file_parts.c: what those read who hold some compartments --- */
+
+enum { PART_MAX = 256 << 20 };	/* bytes of one */
+
+/**
+ * struct part - a part's plaintext
+ * @data: @len bytes
+ * @len: its length
+ * @room: bytes that there is room for
+ */
+struct part {
+	uint8_t *data;
+	size_t len;
+	size_t room;
+};
+
+/** part_add() - append bytes to a part; -EFBIG if it gets too long, -ENOMEM */
+int part_add(struct part *p, const void *data, size_t len);
+
+/** part_free() - wipe and free its bytes; its length stays */
+void part_free(struct part *p);
+
+/** parts_free() - wipe and free all, which then are empty */
+void parts_free(struct part parts[PART_COUNT]);
+
+/** parts_region() - bytes of the region with parts of these lengths */
+uint64_t parts_region(const uint32_t len[PART_COUNT], uint32_t chunk_size);
+
+/** parts_sane() - can what a header says of its parts be true? */
+bool parts_sane(const struct header *h);
+
+/**
+ * parts_write() - [rw exclusive] write them behind the last record
+ * @f: the file; nothing stands there that is needed
+ * @parts: their plaintext
+ * @h: has the length; receives where they are, unless that fails
+ */
+int parts_write(struct chaosimg_file *f, const struct part parts[PART_COUNT],
+		struct header *h);
+
+/**
+ * parts_read() - read and authenticate parts
+ * @f: a file that is sealed and not being changed
+ * @which: 1 << PART_* | ..
+ * @out: receives those, for parts_free()
+ * Return: 0; -EIO if they are damaged or not those that the header names, or
+ * there are none; -EACCES if a key is not here; -ENOMEM; the system's error.
+ */
+int parts_read(struct chaosimg_file *f, unsigned int which,
+	       struct part out[PART_COUNT]);
+
 /* --- file_commit.c: snapshots and the journal --- */
 
 enum {
@@ -391,6 +539,12 @@ enum {
  * until it, the disk is at the one before, whatever happens.
  */
 int commit(struct chaosimg_file *f, unsigned int flags);
+
+/** commit_snapshot() - [rw exclusive] the same without sealing or syncing */
+int commit_snapshot(struct chaosimg_file *f);
+
+/** parts_written() - [rw exclusive] they were, for @h, or some of them */
+void parts_written(struct chaosimg_file *f, const struct header *h);
 
 /** commit_finish() - [rw exclusive] complete a commit that broke off */
 int commit_finish(struct chaosimg_file *f);
@@ -435,8 +589,5 @@ int file_cut(struct chaosimg_file *f, uint64_t length);
  */
 int file_verify(struct chaosimg_file *f, int (*step)(void *ctx, uint64_t k),
 		void *ctx);
-
-/** file_classify() - [rw exclusive] look for DICOM, into @d */
-int file_classify(struct chaosimg_file *f, struct dicom_summary *d);
 
 #endif

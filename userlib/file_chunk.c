@@ -262,7 +262,8 @@ int dirty_forget(struct chaosimg_file *f, const struct dirty *d,
 
 /* Records were written, or not: then what was there is gone. */
 static void account(struct chaosimg_file *f, uint64_t k, uint64_t end,
-		    const uint8_t old_mac[16], const uint8_t new_mac[16], bool ok)
+		    const uint8_t old_mac[16], const uint8_t new_mac[16],
+		    bool ok)
 {
 	pthread_mutex_lock(&f->lock);
 	for (int i = 0; i < 16; i++)
@@ -328,7 +329,8 @@ static int spoil(struct chaosimg_file *f, const struct dirty *d)
  * chunk's old record is gone even if that fails.
  */
 static int records_write(struct chaosimg_file *f, uint64_t k, size_t count,
-			 const uint8_t *data, uint32_t len, struct dirty *d)
+			 unsigned int set, const uint8_t *data, uint32_t len,
+			 struct dirty *d)
 {
 	size_t step = record_size(len), size = count * step;
 	uint64_t at = record_at(f->chunk_size, k);
@@ -342,8 +344,8 @@ static int records_write(struct chaosimg_file *f, uint64_t k, size_t count,
 	if (!err && d)
 		err = dirty_forget(f, d, old);
 	if (!err)
-		err = record_seal_run(f->keys, f->snap.file_id, k, count, data,
-				      len, rec);
+		err = record_seal_run(f->keys, f->snap.file_id, k,
+				      set, count, data, len, rec);
 	for (size_t i = 0; !err && i < count; i++)
 		err = record_mac_xor(f->keys, k + i, rec + i * step +
 				     record_tag_offset(rec + i * step, len),
@@ -354,6 +356,9 @@ static int records_write(struct chaosimg_file *f, uint64_t k, size_t count,
 	if (!err)
 		err = write_full(f->fd, rec, size, f->base + at);
 	account(f, k, at + size, old, new, !err);
+	pthread_mutex_lock(&f->lock);
+	sets_put(&f->sets, k, count, set);
+	pthread_mutex_unlock(&f->lock);
 	if (!err) {
 		start_writeback(f, at, at + size);
 		return 0;
@@ -365,14 +370,15 @@ static int records_write(struct chaosimg_file *f, uint64_t k, size_t count,
 }
 
 int chunks_store(struct chaosimg_file *f, uint64_t k, size_t count,
-		 const uint8_t *data)
+		 unsigned int set, const uint8_t *data)
 {
-	return records_write(f, k, count, data, f->chunk_size, NULL);
+	return records_write(f, k, count, set, data, f->chunk_size, NULL);
 }
 
 int dirty_store(struct chaosimg_file *f, struct dirty *d, uint32_t len)
 {
-	return records_write(f, d->chunk, 1, d->data, len, d);
+	return records_write(f, d->chunk, 1, chunk_set(f, d->chunk, len),
+			     d->data, len, d);
 }
 
 static int make_tail(struct chaosimg_file *f, uint64_t k)

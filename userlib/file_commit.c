@@ -126,21 +126,64 @@ int header_write(struct chaosimg_file *f, const struct header *h, bool both)
 	return 0;
 }
 
+/* No header that holds names the parts any more: give their space back. */
+static int cut_parts(struct chaosimg_file *f)
+{
+	uint64_t at = f->region_at;
+
+	if (!at)
+		return 0;
+	if (TEMP_FAILURE_RETRY(ftruncate(f->fd, (off_t)(f->base + at))))
+		return fail_errno("resize");
+	pthread_mutex_lock(&f->lock);
+	f->region_at = 0;
+	f->stored = at;
+	f->writes++;
+	pthread_mutex_unlock(&f->lock);
+	return 0;
+}
+
+void parts_written(struct chaosimg_file *f, const struct header *h)
+{
+	pthread_mutex_lock(&f->lock);
+	f->region_at = stored_size(h->length, f->chunk_size);
+	f->writes++;
+	if (h->parts.length)
+		f->stored = sealed_size(h);
+	else
+		stored_refresh(f);
+	pthread_mutex_unlock(&f->lock);
+}
+
+/* Say that the file is open. Its parts end with the first change. */
+static int put_open(struct chaosimg_file *f)
+{
+	struct header h = f->snap;
+	int err;
+
+	if (h.parts.length) {
+		sets_from_parts(f);
+		f->content_changed = true;
+	}
+	h.sealed = false;
+	memset(&h.parts, 0, sizeof(h.parts));
+	err = header_put(f, &h, false);
+	if (err)
+		return err;
+	f->snap.sealed = false;
+	memset(&f->snap.parts, 0, sizeof(f->snap.parts));
+	return sync_if_durable(f);
+}
+
 int mark_open(struct chaosimg_file *f)
 {
 	int err = 0;
 
 	pthread_mutex_lock(&f->header);
-	if (f->snap.sealed || f->unsure) {
-		struct header h = f->snap;
-
-		h.sealed = false;
-		err = header_put(f, &h, false);
-		if (!err)
-			f->snap.sealed = false;
-		if (!err)
-			err = sync_if_durable(f);
-	}
+	if (f->snap.sealed || f->unsure)
+		err = put_open(f);
+	if (!err)
+		err = cut_parts(f);
 	pthread_mutex_unlock(&f->header);
 	return err;
 }
@@ -150,6 +193,7 @@ static void snapshot(struct chaosimg_file *f, struct header *h)
 {
 	*h = f->snap;
 	memset(&h->journal, 0, sizeof(h->journal));
+	memset(&h->parts, 0, sizeof(h->parts));
 	h->length = f->length;
 	memcpy(h->mac, f->mac, sizeof(h->mac));
 	h->holes = (uint32_t)f->holes.count;
@@ -279,6 +323,7 @@ static int entry_make(struct chaosimg_file *f, const struct dirty *d,
 		      struct header *h, uint8_t *entry, size_t *size)
 {
 	uint32_t len = chunk_len(h->length, f->chunk_size, d->chunk);
+	unsigned int set = chunk_set(f, d->chunk, len);
 	uint8_t *rec = entry + ENTRY_HEADER;
 	uint8_t delta[16] = { 0 };
 	int err;
@@ -286,7 +331,8 @@ static int entry_make(struct chaosimg_file *f, const struct dirty *d,
 	memset(entry, 0, ENTRY_HEADER);
 	put_le64(entry + ENTRY_CHUNK, d->chunk);
 	put_le32(entry + ENTRY_LEN, len);
-	err = record_seal(f->keys, h->file_id, d->chunk, d->data, len, rec);
+	err = record_seal(f->keys, h->file_id, d->chunk, set, d->data, len,
+			  rec);
 	if (!err)
 		err = record_mac_xor(f->keys, d->chunk,
 				     rec + record_tag_offset(rec, len), delta);
@@ -300,6 +346,7 @@ static int entry_make(struct chaosimg_file *f, const struct dirty *d,
 	}
 	*size = ENTRY_HEADER + record_size(len);
 	h->journal.count++;
+	sets_put(&f->sets, d->chunk, 1, set);
 	return 0;
 }
 
@@ -401,6 +448,7 @@ static int store_zero(struct chaosimg_file *f, uint64_t k)
 		f->stored = at + sizeof(rec);
 	count_write(f, false);
 	f->filled = true;
+	sets_put(&f->sets, k, 1, SET_ANY);
 	return holes_remove(&f->holes, k, 1) ? fail(ENOMEM, "out of memory") : 0;
 }
 
@@ -436,6 +484,7 @@ static int resize(struct chaosimg_file *f)
 	}
 	count_write(f, false);
 	f->stored = size;
+	f->region_at = 0;
 	return 0;
 }
 
@@ -506,14 +555,14 @@ static int commit_plain(struct chaosimg_file *f, const struct header *h)
 	int err = 0;
 
 	/* Growing comes before the header, cutting after it. */
-	if (f->stored < size) {
+	if (f->stored < size || (f->region_at && f->region_at < size)) {
 		err = mark_open(f);
 		if (!err)
 			err = resize(f);
 	}
 	if (!err)
 		err = header_write(f, h, h->sealed);
-	if (!err && f->stored > size) {
+	if (!err && f->stored > sealed_size(h)) {
 		err = sync_if_durable(f);
 		if (!err)
 			err = resize(f);
@@ -529,9 +578,10 @@ static int commit_plain(struct chaosimg_file *f, const struct header *h)
 static int seal(struct chaosimg_file *f)
 {
 	struct header h = f->snap;
-	int err = 0;
+	int err;
 
-	if (f->durable && unsynced_writes(f))
+	err = plan_write_parts(f, &h);
+	if (!err && f->durable && unsynced_writes(f))
 		err = data_sync(f);
 	h.sealed = true;
 	return err ? err : header_write(f, &h, false);
@@ -541,7 +591,7 @@ static int seal(struct chaosimg_file *f)
 static int commit_changes(struct chaosimg_file *f, bool sealed)
 {
 	struct header h;
-	int err;
+	int err, without = 0;
 
 	err = limit_holes(f);
 	if (!err)
@@ -556,28 +606,47 @@ static int commit_changes(struct chaosimg_file *f, bool sealed)
 	/* A file that has yet to be cut must not be called sealed. */
 	h.sealed = sealed && !f->dirty_count && !f->durable &&
 		   f->stored <= stored_size(f->length, f->chunk_size);
+	/* Whatever becomes of the parts, the snapshot is not lost. */
+	if (h.sealed)
+		without = plan_write_parts(f, &h);
+	if (without)
+		h.sealed = false;
 	err = f->dirty_count ? commit_journal(f, &h) : commit_plain(f, &h);
 	if (!err)
 		f->changed = false;
-	return err;
+	return err ? err : without;
+}
+
+int commit_snapshot(struct chaosimg_file *f)
+{
+	return commit_changes(f, false);
+}
+
+static int commit_planned(struct chaosimg_file *f, unsigned int flags)
+{
+	int err = plan_store(f);
+
+	if (!err && f->changed)
+		err = commit_changes(f, flags != 0);
+	if (!err && (flags & COMMIT_SEAL) && !f->snap.sealed)
+		err = seal(f);
+	if (err || !flags)
+		return err;
+	head_drop(f);
+	if (f->snap.sealed)
+		f->content_changed = false;
+	return 0;
 }
 
 int commit(struct chaosimg_file *f, unsigned int flags)
 {
 	int err = commit_finish(f);
 
-	if (err)
-		return err;
-	if (f->content_changed &&
-	    ((flags & COMMIT_SEAL) || (flags && !f->durable))) {
-		file_classify(f, &f->snap.dicom);
-		f->content_changed = false;
-	}
-	if (f->changed)
-		err = commit_changes(f, flags != 0);
-	if (!err && (flags & COMMIT_SEAL) && !f->snap.sealed)
-		err = seal(f);
-	if (!err && flags)
-		head_drop(f);
+	if (!err && f->content_changed &&
+	    ((flags & COMMIT_SEAL) || (flags && !f->durable)))
+		err = plan_begin(f);
+	if (!err)
+		err = commit_planned(f, flags);
+	plan_end(f);
 	return err;
 }

@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Where things are in a stored file. */
+#include <errno.h>
+#include <string.h>
 #include <sys/stat.h>
 
+#include "error.h"
 #include "file.h"
+
+/* So many bytes behind the last place for a record: too few for one. */
+enum { WITH_PARTS = 1 };
 
 uint64_t stored_size(uint64_t length, uint32_t chunk_size)
 {
@@ -10,6 +16,16 @@ uint64_t stored_size(uint64_t length, uint32_t chunk_size)
 	uint32_t rest = length % chunk_size;
 
 	return record_at(chunk_size, full) + (rest ? record_size(rest) : 0);
+}
+
+uint64_t sealed_size(const struct header *h)
+{
+	uint64_t step = h->chunk_size + (uint64_t)RECORD_OVERHEAD, end;
+
+	if (!h->parts.length)
+		return stored_size(h->length, h->chunk_size);
+	end = h->parts.offset + h->parts.length;
+	return end + (step + WITH_PARTS - (end - HEADER_SIZE) % step) % step;
 }
 
 void stored_refresh(struct chaosimg_file *f)
@@ -42,4 +58,33 @@ uint64_t chaosimg_length_from_stored(const struct chaosimg_archive *a,
 	rest = stored % record;
 	return stored / record * a->chunk_size +
 	       (rest > RECORD_OVERHEAD ? rest - RECORD_OVERHEAD : 0);
+}
+
+bool chaosimg_length_in_header(const struct chaosimg_archive *a,
+			       uint64_t stored)
+{
+	uint64_t record = a->chunk_size + (uint64_t)RECORD_OVERHEAD;
+
+	return stored > HEADER_SIZE &&
+	       (stored - HEADER_SIZE) % record == WITH_PARTS;
+}
+
+int chaosimg_length_read(const struct chaosimg_archive *a, int fd,
+			 uint64_t *length)
+{
+	uint8_t raw[HEADER_SIZE] = { 0 };
+	ssize_t n = read_full(fd, raw, sizeof(raw), 0);
+	struct header h, newest = { 0 };
+
+	if (n < 0)
+		return fail((int)-n, "header: %s", strerror((int)-n));
+	for (int i = 0; i < HEADER_SLOTS; i++)
+		if (!header_peek(raw + i * HEADER_SLOT, &h) &&
+		    h.generation >= newest.generation)
+			newest = h;
+	if (!newest.parts.length || newest.chunk_size != a->chunk_size ||
+	    newest.length > length_max(a->chunk_size))
+		return fail(EIO, "header: does not say how long the file is");
+	*length = newest.length;
+	return 0;
 }

@@ -8,7 +8,6 @@
 
 #include <openssl/crypto.h>
 
-#include "dicom.h"
 #include "error.h"
 #include "file.h"
 
@@ -111,11 +110,42 @@ static void head_keep(struct chaosimg_file *f, const uint8_t *data)
 		memcpy(f->head, data, f->chunk_size);
 }
 
+/*
+ * A chunk of several compartments, or of which that is not known yet, had
+ * better be stored when all is known: then once is enough.
+ */
+static bool waits(struct chaosimg_file *f, unsigned int set)
+{
+	bool room;
+
+	pthread_mutex_lock(&f->lock);
+	room = f->dirty_count * f->chunk_size < DIRTY_KEPT_MAX;
+	pthread_mutex_unlock(&f->lock);
+	return set == HELD_ALL && room;
+}
+
+/* How many of these chunks are of one set? @set receives it. */
+static size_t same_set(struct chaosimg_file *f, uint64_t k, size_t count,
+		       unsigned int *set)
+{
+	uint64_t at = k * f->chunk_size;
+	size_t n = 1;
+
+	pthread_mutex_lock(&f->lock);
+	*set = dicom_outline_set(&f->outline, at, f->chunk_size);
+	while (n < count && dicom_outline_set(&f->outline,
+					      at + n * f->chunk_size,
+					      f->chunk_size) == *set)
+		n++;
+	pthread_mutex_unlock(&f->lock);
+	return n;
+}
+
 /* Whole chunks that have no record yet: from the caller's buffer to the disk. */
 static int write_whole(struct chaosimg_file *f, uint64_t k, size_t count,
-		       const uint8_t *data)
+		       unsigned int set, const uint8_t *data)
 {
-	int err = chunks_store(f, k, count, data);
+	int err = chunks_store(f, k, count, set, data);
 
 	if (err)
 		return err;
@@ -138,7 +168,8 @@ static int write_part(struct chaosimg_file *f, uint64_t k, uint32_t from,
 		return err;
 	memcpy(d->data + from, data, len);
 	err = chunks_written(f, k, end);
-	if (err || from + len < f->chunk_size || in_snapshot(f, k))
+	if (err || from + len < f->chunk_size || in_snapshot(f, k) ||
+	    waits(f, chunk_set(f, k, f->chunk_size)))
 		return err;
 	err = dirty_store(f, d, f->chunk_size);
 	if (err)
@@ -149,16 +180,72 @@ static int write_part(struct chaosimg_file *f, uint64_t k, uint32_t from,
 	return 0;
 }
 
+/* The outline takes up again what came out of order. Return: does it go on? */
+static bool outline_catch_up(struct chaosimg_file *f, uint8_t *buf)
+{
+	struct range r;
+	uint64_t pos, length;
+	uint32_t from, len;
+	bool lost;
+	int err;
+
+	pthread_mutex_lock(&f->lock);
+	pos = f->outline.pos;
+	length = f->length;
+	r.first = pos / f->chunk_size;
+	lost = dicom_outline_lost(&f->outline) && pos < length &&
+	       !holes_has(&f->holes, r.first);
+	pthread_mutex_unlock(&f->lock);
+	if (!lost)
+		return false;
+	from = pos % f->chunk_size;
+	len = chunk_len(length, f->chunk_size, r.first) - from;
+	r.end = r.first + 1;
+	r.write = false;
+	range_lock(f, &r);
+	err = chunk_read(f, r.first, from, len, buf);
+	range_unlock(f, &r);
+	if (err)
+		return false;
+	pthread_mutex_lock(&f->lock);
+	f->outline.behind = false;
+	dicom_outline_feed(&f->outline, buf, len, pos);
+	lost = f->outline.pos > pos;
+	f->outline.behind = lost && f->outline.pos < length;
+	pthread_mutex_unlock(&f->lock);
+	return lost;
+}
+
+/* Keep up with what the file seems to be. */
+static void outline_follow(struct chaosimg_file *f, const uint8_t *data,
+			   size_t len, uint64_t off)
+{
+	uint8_t *buf = NULL;
+	bool lost;
+
+	pthread_mutex_lock(&f->lock);
+	dicom_outline_feed(&f->outline, data, len, off);
+	lost = dicom_outline_lost(&f->outline) && f->outline.pos < f->length;
+	pthread_mutex_unlock(&f->lock);
+	if (lost)
+		buf = buffer_get(f->chunk_size);
+	while (buf && outline_catch_up(f, buf))
+		;
+	buffer_put(buf, f->chunk_size);
+}
+
 static ssize_t write_run(struct chaosimg_file *f, const uint8_t *data,
 			 size_t len, uint64_t off)
 {
 	uint32_t from = off % f->chunk_size;
 	struct range r = { .first = off / f->chunk_size, .write = true };
+	unsigned int set = HELD_ALL;
 	size_t count = 0;
 	int err;
 
 	if (len > run_bytes(f) - from)
 		len = run_bytes(f) - from;
+	outline_follow(f, data, len, off);
 	if (!from)
 		count = len / f->chunk_size;
 	if (!count && len > f->chunk_size - from)
@@ -166,9 +253,11 @@ static ssize_t write_run(struct chaosimg_file *f, const uint8_t *data,
 	r.end = r.first + (count ? count : 1);
 	range_lock(f, &r);
 	count = chunks_new(f, r.first, count);
-	if (count) {
+	if (count)
+		count = same_set(f, r.first, count, &set);
+	if (count && !waits(f, set)) {
 		len = count * f->chunk_size;
-		err = write_whole(f, r.first, count, data);
+		err = write_whole(f, r.first, count, set, data);
 	} else {
 		if (len > f->chunk_size)
 			len = f->chunk_size;
@@ -291,6 +380,8 @@ int file_cut(struct chaosimg_file *f, uint64_t length)
 	head_drop(f);
 	pthread_mutex_lock(&f->lock);
 	f->length = length;
+	if (!length)
+		memset(&f->outline, 0, sizeof(f->outline));
 	pthread_mutex_unlock(&f->lock);
 	f->changed = true;
 	f->content_changed = true;
@@ -499,56 +590,7 @@ int64_t chaosimg_file_seek(struct chaosimg_file *f, uint64_t off, int whence)
 	return pos;
 }
 
-/* --- what sealing and fsck look at --- */
-
-static ssize_t dicom_read(void *ctx, void *buf, size_t len, uint64_t off)
-{
-	struct chaosimg_file *f = ctx;
-	uint8_t *out = buf;
-	size_t done = 0;
-
-	if (off >= f->length)
-		return 0;
-	if (len > f->length - off)
-		len = f->length - off;
-	while (done < len) {
-		uint64_t k = (off + done) / f->chunk_size;
-		uint32_t from = (off + done) % f->chunk_size;
-		size_t n = f->chunk_size - from;
-		int err;
-
-		if (n > len - done)
-			n = len - done;
-		err = chunk_read(f, k, from, n, out + done);
-		if (err)
-			return err;
-		done += n;
-	}
-	return len;
-}
-
-int file_classify(struct chaosimg_file *f, struct dicom_summary *d)
-{
-	struct dicom_source src = {
-		.read = dicom_read, .ctx = f, .length = f->length
-	};
-	struct dicom_info info;
-	int ret = dicom_parse(&src, &info);
-
-	memset(d, 0, sizeof(*d));
-	/* A damaged chunk must not keep the rest of the file from being sealed. */
-	if (ret <= 0)
-		return 0;
-	d->present = true;
-	memcpy(d->modality, info.modality, sizeof(d->modality));
-	memcpy(d->transfer_syntax, info.transfer_syntax,
-	       sizeof(d->transfer_syntax));
-	d->segments = info.segments;
-	for (uint32_t i = 0; i < info.segments; i++)
-		d->segment[i] = info.segment[i].length << 2 |
-				info.segment[i].compartment;
-	return 0;
-}
+/* --- what fsck looks at --- */
 
 /* Authenticate chunk @k and add its record to @mac. */
 static int verify_chunk(struct chaosimg_file *f, uint64_t k, uint8_t *buf,

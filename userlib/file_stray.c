@@ -68,6 +68,9 @@ static int stray_in_hole(struct chaosimg_file *f, const struct hole *h,
 
 	if (end > f->stored)
 		end = f->stored;
+	/* A DICOM file goes on with its parts. */
+	if (f->region_at && end > f->region_at)
+		end = f->region_at;
 	while ((ret = find_byte(f, &at, end)) > 0) {
 		k = (at - HEADER_SIZE) /
 		    (f->chunk_size + (uint64_t)RECORD_OVERHEAD);
@@ -113,6 +116,8 @@ int stray_find(struct chaosimg_file *f, uint64_t *from, uint64_t *to)
 	}
 	if (ret > 0 && *to > f->stored)
 		*to = f->stored;
+	if (ret > 0 && f->region_at && *to > f->region_at)
+		*to = f->region_at;
 	return ret;
 }
 

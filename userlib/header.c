@@ -24,14 +24,15 @@ enum {
 	AT_NONCE = 56,
 	AT_FLAGS = 68,
 	AT_LENGTH = 72,
-	AT_JOURNAL_OFFSET = 80,
-	AT_JOURNAL_LENGTH = 88,
+	AT_EXTRA_OFFSET = 80,	/* the journal, or the parts' region */
+	AT_EXTRA_LENGTH = 88,
 	AT_BODY = 96,
 	BODY_SIZE = HEADER_SLOT - AT_BODY - GCM_TAG_SIZE - RECORD_CHECKSUM,
 	AT_TAG = AT_BODY + BODY_SIZE,
 	AT_CHECKSUM = AT_TAG + GCM_TAG_SIZE,
 
 	FLAG_SEALED = 1,
+	FLAG_PARTS = 2,
 };
 
 /* Offsets in the encrypted part. */
@@ -41,6 +42,7 @@ enum {
 	IN_HOLES = 2,
 	IN_SEGMENTS = 3,
 	IN_MAC = 16,
+	IN_PARTS = 32,
 	IN_JOURNAL_COUNT = 48,
 	IN_JOURNAL_MAC = 56,
 	IN_BINDING = 72,
@@ -48,7 +50,8 @@ enum {
 	IN_MODALITY = IN_HOLE + HEADER_HOLES * 16,
 	IN_TRANSFER_SYNTAX = IN_MODALITY + 16,
 	IN_SEGMENT = IN_TRANSFER_SYNTAX + 64,
-	IN_END = IN_SEGMENT + CHAOSIMG_SEGMENTS_MAX * 8,
+	IN_PARTS_MAC = IN_SEGMENT + CHAOSIMG_SEGMENTS_MAX * 8,
+	IN_END = IN_PARTS_MAC + 16,
 
 	IN_FLAG_DICOM = 2,
 };
@@ -74,11 +77,16 @@ static void pack_body(const struct header *h, uint8_t *b)
 	memcpy(b + IN_TRANSFER_SYNTAX, h->dicom.transfer_syntax, 64);
 	for (uint32_t i = 0; i < h->dicom.segments; i++)
 		put_le64(b + IN_SEGMENT + i * 8, h->dicom.segment[i]);
+	for (int i = 0; i < PART_COUNT; i++)
+		put_le32(b + IN_PARTS + i * 4, h->parts.len[i]);
+	memcpy(b + IN_PARTS_MAC, h->parts.mac, 16);
 }
 
 /* What tells how the stored file is laid out: to be had without a key. */
 static void pack_plain(const struct header *h, uint8_t slot[HEADER_SLOT])
 {
+	bool parts = h->parts.length;
+
 	memset(slot, 0, AT_BODY);
 	memcpy(slot + AT_MAGIC, magic, sizeof(magic));
 	put_le16(slot + AT_VERSION, HEADER_VERSION);
@@ -87,10 +95,13 @@ static void pack_plain(const struct header *h, uint8_t slot[HEADER_SLOT])
 	memcpy(slot + AT_FILE_ID, h->file_id, CHAOSIMG_ID_SIZE);
 	memcpy(slot + AT_KEYSET_ID, h->keyset_id, CHAOSIMG_ID_SIZE);
 	put_le64(slot + AT_GENERATION, h->generation);
-	put_le32(slot + AT_FLAGS, h->sealed ? FLAG_SEALED : 0);
+	put_le32(slot + AT_FLAGS, (h->sealed ? FLAG_SEALED : 0) |
+				  (parts ? FLAG_PARTS : 0));
 	put_le64(slot + AT_LENGTH, h->length);
-	put_le64(slot + AT_JOURNAL_OFFSET, h->journal.offset);
-	put_le64(slot + AT_JOURNAL_LENGTH, h->journal.length);
+	put_le64(slot + AT_EXTRA_OFFSET, parts ? h->parts.offset :
+					 h->journal.offset);
+	put_le64(slot + AT_EXTRA_LENGTH, parts ? h->parts.length :
+					 h->journal.length);
 }
 
 int header_pack(const struct header *h, const struct file_keys *k,
@@ -110,6 +121,26 @@ int header_pack(const struct header *h, const struct file_keys *k,
 	return err;
 }
 
+/* Bytes 80 .. 95: the journal's of an open file, the parts' of a sealed one. */
+static bool unpack_extra(struct header *h, const uint8_t *slot)
+{
+	uint64_t offset = get_le64(slot + AT_EXTRA_OFFSET);
+	uint64_t length = get_le64(slot + AT_EXTRA_LENGTH);
+	uint32_t flags = get_le32(slot + AT_FLAGS);
+
+	if (flags & ~(FLAG_SEALED | FLAG_PARTS))
+		return false;
+	h->sealed = flags & FLAG_SEALED;
+	if (!(flags & FLAG_PARTS)) {
+		h->journal.offset = offset;
+		h->journal.length = length;
+		return true;
+	}
+	h->parts.offset = offset;
+	h->parts.length = length;
+	return h->sealed && length;
+}
+
 int header_peek(const uint8_t slot[HEADER_SLOT], struct header *h)
 {
 	uint16_t version = get_le16(slot + AT_VERSION);
@@ -125,16 +156,13 @@ int header_peek(const uint8_t slot[HEADER_SLOT], struct header *h)
 			    version);
 	if (version != HEADER_VERSION ||
 	    get_le16(slot + AT_SLOT_SIZE) != HEADER_SLOT ||
-	    (get_le32(slot + AT_FLAGS) & ~FLAG_SEALED))
+	    !unpack_extra(h, slot))
 		return fail(EIO, "header: damaged");
 	h->chunk_size = get_le32(slot + AT_CHUNK_SIZE);
 	memcpy(h->file_id, slot + AT_FILE_ID, CHAOSIMG_ID_SIZE);
 	memcpy(h->keyset_id, slot + AT_KEYSET_ID, CHAOSIMG_ID_SIZE);
 	h->generation = get_le64(slot + AT_GENERATION);
-	h->sealed = get_le32(slot + AT_FLAGS) & FLAG_SEALED;
 	h->length = get_le64(slot + AT_LENGTH);
-	h->journal.offset = get_le64(slot + AT_JOURNAL_OFFSET);
-	h->journal.length = get_le64(slot + AT_JOURNAL_LENGTH);
 	return 0;
 }
 
@@ -163,6 +191,9 @@ static bool unpack_body(struct header *h, const uint8_t *b)
 	memcpy(h->dicom.transfer_syntax, b + IN_TRANSFER_SYNTAX, 64);
 	for (uint32_t i = 0; i < h->dicom.segments; i++)
 		h->dicom.segment[i] = get_le64(b + IN_SEGMENT + i * 8);
+	for (int i = 0; i < PART_COUNT; i++)
+		h->parts.len[i] = get_le32(b + IN_PARTS + i * 4);
+	memcpy(h->parts.mac, b + IN_PARTS_MAC, 16);
 	return true;
 }
 

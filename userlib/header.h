@@ -30,6 +30,29 @@ struct journal {
 	uint8_t mac[16];
 };
 
+/* A DICOM file's parts, behind its records: file_parts.c. */
+enum {
+	PART_MASK,		/* what stands for what a reader has no key for */
+	PART_CLINICAL,		/* of chunks of several compartments, the bytes.. */
+	PART_IDENTITY,		/* .. of each */
+	PART_PIXELS,
+	PART_COUNT
+};
+
+/**
+ * struct parts - where a file's parts are
+ * @offset: of the region that they are in, from the stored file's beginning
+ * @length: of the region in bytes, 0 if there is none
+ * @len: plaintext bytes of each part, which may be 0
+ * @mac: the incremental MAC over their records
+ */
+struct parts {
+	uint64_t offset;
+	uint64_t length;
+	uint32_t len[PART_COUNT];
+	uint8_t mac[16];
+};
+
 /** struct dicom_summary - what sealing found, packed */
 struct dicom_summary {
 	bool present;
@@ -45,10 +68,12 @@ struct dicom_summary {
  * @file_id: the file's id
  * @keyset_id: of the keyset that its keys come from
  * @chunk_size: plaintext bytes in a chunk
- * @sealed: the stored file's size must be exactly what @length calls for
+ * @sealed: the stored file's size must be exactly what @length and @parts call
+ *	for
  * @length: plaintext bytes
  * @mac: incremental MAC over (chunk, tag) of every record of the snapshot
- * @journal: records that wait for their places
+ * @journal: records that wait for their places; if it is not sealed
+ * @parts: its parts; if it is sealed
  * @bindings: how many of @binding are in use
  * @binding: of the names under which it may stand
  * @holes: how many of @hole are in use
@@ -64,6 +89,7 @@ struct header {
 	uint64_t length;
 	uint8_t mac[16];
 	struct journal journal;
+	struct parts parts;
 	uint32_t bindings;
 	uint8_t binding[CHAOSIMG_BINDINGS_MAX][CHAOSIMG_BINDING_SIZE];
 	uint32_t holes;
@@ -79,7 +105,7 @@ int header_pack(const struct header *h, const struct file_keys *k,
  * header_peek() - read a slot's plain part: keys, layout; not authenticated
  * @slot: as read
  * @h: receives ids, generation, chunk size, length, whether it is sealed, and
- *	where the journal is
+ *	where the journal is, or the region of its parts
  * Return: 0; -EIO if it is no header or damaged; -EPROTONOSUPPORT.
  */
 int header_peek(const uint8_t slot[HEADER_SLOT], struct header *h);

@@ -15,60 +15,12 @@ enum {
 	KIND_DATA = 0,
 	KIND_ZERO = 1,
 
-	PREFIX_COMPARTMENT = 0,
+	PREFIX_SET = 0,
 	PREFIX_KIND = 1,
 	PREFIX_NONCE = 4,
 
 	AAD_SIZE = 32,
 };
-
-static int derive(const uint8_t *key, const char *label,
-		  const uint8_t file_id[CHAOSIMG_ID_SIZE], uint8_t out[64])
-{
-	uint8_t info[64];
-	size_t n = strlen(label);
-
-	memcpy(info, label, n);
-	memcpy(info + n, file_id, CHAOSIMG_ID_SIZE);
-	return hkdf_expand(key, info, n + CHAOSIMG_ID_SIZE, out, 64);
-}
-
-int file_keys_new(const struct chaosimg_archive *a, const struct keyset *ks,
-		  const uint8_t file_id[CHAOSIMG_ID_SIZE],
-		  struct file_keys **out)
-{
-	uint8_t okm[64];
-	struct file_keys *k = secret_alloc(sizeof(*k));
-	int err;
-
-	if (!k)
-		return fail(ENOMEM, "out of locked memory for file keys");
-	err = derive(ks->key[KEY_STRUCTURE], "chaosimg header v1", file_id, okm);
-	if (err)
-		goto out;
-	gcm_key_init(&k->header, okm);
-	gcm_key_init(&k->mac, okm + 32);
-	err = derive(ks->key[KEY_IDENTITY], "chaosimg record v1", file_id, okm);
-	if (err)
-		goto out;
-	gcm_key_init(&k->record, okm + 32);
-	err = inner_key_new(a->inner, okm, &k->inner);
-out:
-	OPENSSL_cleanse(okm, sizeof(okm));
-	if (err)
-		file_keys_free(k);
-	else
-		*out = k;
-	return err;
-}
-
-void file_keys_free(struct file_keys *k)
-{
-	if (!k)
-		return;
-	inner_key_free(k->inner);
-	secret_free(k);
-}
 
 static void make_aad(uint8_t aad[AAD_SIZE],
 		     const uint8_t file_id[CHAOSIMG_ID_SIZE], uint64_t chunk,
@@ -88,10 +40,11 @@ static void make_iv(uint8_t iv[CHAOSIMG_IV_SIZE], const uint8_t *prefix,
 	put_le64(iv + 16, chunk);
 }
 
-static void start(uint8_t *rec, int kind, const uint8_t nonce[GCM_NONCE_SIZE])
+static void start(uint8_t *rec, unsigned int set, int kind,
+		  const uint8_t nonce[GCM_NONCE_SIZE])
 {
 	memset(rec, 0, RECORD_PREFIX);
-	rec[PREFIX_COMPARTMENT] = CHAOSIMG_IDENTITY;
+	rec[PREFIX_SET] = (uint8_t)set;
 	rec[PREFIX_KIND] = kind;
 	memcpy(rec + PREFIX_NONCE, nonce, GCM_NONCE_SIZE);
 }
@@ -123,7 +76,7 @@ static void put_checksum(uint8_t *rec, size_t covered)
 	put_le64(rec + covered, checksum(rec, covered));
 }
 
-static int seal(const struct file_keys *k,
+static int seal(const struct record_keys *k, unsigned int set,
 		const uint8_t file_id[CHAOSIMG_ID_SIZE], uint64_t chunk,
 		const uint8_t nonce[GCM_NONCE_SIZE], const uint8_t *data,
 		size_t len, uint8_t *rec)
@@ -133,62 +86,64 @@ static int seal(const struct file_keys *k,
 	uint8_t *body = rec + RECORD_PREFIX;
 	int err;
 
-	start(rec, KIND_DATA, nonce);
+	start(rec, set, KIND_DATA, nonce);
 	make_iv(iv, rec, chunk);
 	make_aad(aad, file_id, chunk, rec, len);
 	err = inner_encrypt(k->inner, iv, body, zeros, data, len);
 	if (!err)
-		err = gcm_encrypt(&k->record, nonce, aad, sizeof(aad), body,
+		err = gcm_encrypt(&k->outer, nonce, aad, sizeof(aad), body,
 				  RECORD_HEAD + len, body + RECORD_HEAD + len);
 	if (!err)
 		put_checksum(rec, record_size(len) - RECORD_CHECKSUM);
 	return err;
 }
 
-int record_seal(const struct file_keys *k,
+int record_seal(struct file_keys *k,
 		const uint8_t file_id[CHAOSIMG_ID_SIZE], uint64_t chunk,
-		const uint8_t *data, size_t len, uint8_t *rec)
+		unsigned int set, const uint8_t *data, size_t len, uint8_t *rec)
 {
-	return record_seal_run(k, file_id, chunk, 1, data, len, rec);
+	return record_seal_run(k, file_id, chunk, set, 1, data, len, rec);
 }
 
-int record_seal_run(const struct file_keys *k,
+int record_seal_run(struct file_keys *k,
 		    const uint8_t file_id[CHAOSIMG_ID_SIZE], uint64_t chunk,
-		    size_t count, const uint8_t *data, size_t len, uint8_t *rec)
+		    unsigned int set, size_t count, const uint8_t *data,
+		    size_t len, uint8_t *rec)
 {
 	/* A call for randomness costs a tenth of a small chunk's encryption. */
 	uint8_t nonces[32][GCM_NONCE_SIZE];
 	const size_t room = sizeof(nonces) / sizeof(nonces[0]);
+	const struct record_keys *keys;
+	int err = file_keys_of(k, set, &keys);
 
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; !err && i < count; i++) {
 		size_t left = count - i < room ? count - i : room;
-		int err = 0;
 
 		if (!(i % room))
 			err = random_public(nonces, left * sizeof(nonces[0]));
 		if (!err)
-			err = seal(k, file_id, chunk + i, nonces[i % room],
-				   data + i * len, len,
+			err = seal(keys, set, file_id, chunk + i,
+				   nonces[i % room], data + i * len, len,
 				   rec + i * record_size(len));
-		if (err)
-			return err;
 	}
-	return 0;
+	return err;
 }
 
-int record_seal_zero(const struct file_keys *k,
+int record_seal_zero(struct file_keys *k,
 		     const uint8_t file_id[CHAOSIMG_ID_SIZE], uint64_t chunk,
 		     size_t len, uint8_t rec[RECORD_ZERO_SIZE])
 {
 	uint8_t aad[AAD_SIZE], nonce[GCM_NONCE_SIZE];
-	int err;
+	const struct record_keys *keys;
+	int err = file_keys_of(k, 0, &keys);
 
-	err = random_public(nonce, sizeof(nonce));
+	if (!err)
+		err = random_public(nonce, sizeof(nonce));
 	if (err)
 		return err;
-	start(rec, KIND_ZERO, nonce);
+	start(rec, 0, KIND_ZERO, nonce);
 	make_aad(aad, file_id, chunk, rec, len);
-	err = gcm_encrypt(&k->record, rec + PREFIX_NONCE, aad, sizeof(aad),
+	err = gcm_encrypt(&keys->outer, rec + PREFIX_NONCE, aad, sizeof(aad),
 			  rec + RECORD_PREFIX, 0, rec + RECORD_PREFIX);
 	if (!err)
 		put_checksum(rec, RECORD_ZERO_SIZE - RECORD_CHECKSUM);
@@ -217,52 +172,45 @@ static bool checksum_good(const uint8_t *rec, size_t covered)
  * GCM decrypts in place and so destroys what the checksum covers. Encrypting
  * again is the exact inverse, and only needed on this path.
  */
-static bool checksum_after_failure(const struct file_keys *k,
+static bool checksum_after_failure(const struct record_keys *k,
 				   const uint8_t *aad, uint8_t *rec, size_t len)
 {
 	uint8_t *body = rec + RECORD_PREFIX;
 	uint8_t tag[GCM_TAG_SIZE];
 
-	if (gcm_encrypt(&k->record, rec + PREFIX_NONCE, aad, AAD_SIZE, body,
+	if (gcm_encrypt(&k->outer, rec + PREFIX_NONCE, aad, AAD_SIZE, body,
 			RECORD_HEAD + len, tag))
 		return false;
 	return checksum_good(rec, record_size(len) - RECORD_CHECKSUM);
 }
 
-static int open_zero(const struct file_keys *k, const uint8_t *aad,
+static int open_zero(const struct record_keys *k, const uint8_t *aad,
 		     uint64_t chunk, uint8_t *rec, size_t len, uint8_t *data)
 {
 	uint8_t none[1];
 
-	if (gcm_decrypt(&k->record, rec + PREFIX_NONCE, aad, AAD_SIZE, none, 0,
+	if (gcm_decrypt(&k->outer, rec + PREFIX_NONCE, aad, AAD_SIZE, none, 0,
 			rec + RECORD_PREFIX))
 		return bad(chunk,
 			   diagnose(checksum_good(rec, RECORD_ZERO_SIZE -
 						       RECORD_CHECKSUM)));
-	memset(data ? data : rec + RECORD_PREFIX + RECORD_HEAD, 0, len);
+	memset(data, 0, len);
 	return 0;
 }
 
-int record_open(const struct file_keys *k,
-		const uint8_t file_id[CHAOSIMG_ID_SIZE], uint64_t chunk,
-		uint8_t *rec, size_t len, uint8_t *data)
+/* The record's body. On success its plaintext is in @data. */
+static int open_data(const struct record_keys *k, const uint8_t *aad,
+		     uint64_t chunk, uint8_t *rec, size_t len, uint8_t *data)
 {
 	static const uint8_t zeros[RECORD_HEAD];
-	uint8_t iv[CHAOSIMG_IV_SIZE], aad[AAD_SIZE], head[RECORD_HEAD];
+	uint8_t iv[CHAOSIMG_IV_SIZE], head[RECORD_HEAD];
 	uint8_t *body = rec + RECORD_PREFIX;
 
-	if (rec[PREFIX_COMPARTMENT] != CHAOSIMG_IDENTITY)
-		return bad(chunk, "damaged: unknown compartment");
-	make_aad(aad, file_id, chunk, rec, len);
-	if (rec[PREFIX_KIND] == KIND_ZERO)
-		return open_zero(k, aad, chunk, rec, len, data);
-	if (gcm_decrypt(&k->record, rec + PREFIX_NONCE, aad, sizeof(aad), body,
+	if (gcm_decrypt(&k->outer, rec + PREFIX_NONCE, aad, AAD_SIZE, body,
 			RECORD_HEAD + len, body + RECORD_HEAD + len))
 		return bad(chunk, diagnose(checksum_after_failure(k, aad, rec,
 								  len)));
 	make_iv(iv, rec, chunk);
-	if (!data)
-		data = body + RECORD_HEAD;
 	if (inner_decrypt(k->inner, iv, head, data, body, len))
 		return -EIO;
 	if (CRYPTO_memcmp(head, zeros, sizeof(zeros))) {
@@ -270,6 +218,32 @@ int record_open(const struct file_keys *k,
 		return bad(chunk, "authentication failed in the inner layer");
 	}
 	return 0;
+}
+
+int record_open(struct file_keys *k, const uint8_t file_id[CHAOSIMG_ID_SIZE],
+		uint64_t chunk, uint8_t *rec, size_t len, uint8_t *data)
+{
+	const struct record_keys *keys;
+	uint8_t aad[AAD_SIZE];
+	int err;
+
+	if (record_set(rec) >= RECORD_SETS ||
+	    (record_is_zero(rec) && record_set(rec)))
+		return bad(chunk, "damaged: unknown compartments");
+	err = file_keys_of(k, record_set(rec), &keys);
+	if (err)
+		return err;
+	make_aad(aad, file_id, chunk, rec, len);
+	if (!data)
+		data = rec + RECORD_PREFIX + RECORD_HEAD;
+	if (record_is_zero(rec))
+		return open_zero(keys, aad, chunk, rec, len, data);
+	return open_data(keys, aad, chunk, rec, len, data);
+}
+
+unsigned int record_set(const uint8_t prefix[RECORD_PREFIX])
+{
+	return prefix[PREFIX_SET];
 }
 
 bool record_is_zero(const uint8_t prefix[RECORD_PREFIX])

@@ -4,6 +4,7 @@
 #define CHAOSIMG_SCRUB_H
 
 #include "check.h"
+#include "header.h"
 
 /**
  * struct scrub - a run over an archive
@@ -76,6 +77,14 @@ int scrub_reader_rewind(struct scrub_reader *r, struct stat *st);
  */
 ssize_t scrub_reader_get(struct scrub_reader *r, uint64_t at, size_t len,
 			 const uint8_t **out);
+
+/**
+ * scrub_parts() - look at a sealed file's parts, and at what is behind them
+ * @r: the file
+ * @h: its header, which names them
+ * Return: 1 if they are as they were written; 0; -EIO and the like.
+ */
+int scrub_parts(struct scrub_reader *r, const struct header *h);
 
 /** scrub_reader_close() - and leave the page cache as it was, about */
 void scrub_reader_close(struct scrub_reader *r);

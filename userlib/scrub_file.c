@@ -27,6 +27,7 @@ enum bad_kind {
 	BAD_LENGTH,
 	BAD_SIZE,
 	BAD_JOURNAL,
+	BAD_PARTS,
 	BAD_RECORD,		/* from here on: of records */
 	BAD_CUT,
 	BAD_STRAY,
@@ -131,7 +132,7 @@ static void guess_layout(struct scan *s)
 
 	memset(&s->h, 0, sizeof(s->h));
 	s->chunk_size = a.chunk_size;
-	if (a.chunk_size)
+	if (a.chunk_size && !chaosimg_length_in_header(&a, s->r.size))
 		s->h.length = chaosimg_length_from_stored(&a, s->r.size);
 }
 
@@ -453,11 +454,20 @@ static int scan_journal(struct scan *s)
 
 static int scan_size(struct scan *s)
 {
-	uint64_t want = stored_size(s->h.length, s->chunk_size);
+	uint64_t want = sealed_size(&s->h);
 
 	if (s->h.sealed ? s->r.size == want : s->r.size >= want)
 		return 0;
 	return add_bad(s, BAD_SIZE, UINT64_MAX, -1);
+}
+
+static int scan_parts(struct scan *s)
+{
+	int good = scrub_parts(&s->r, &s->h);
+
+	if (good == -EINTR || good == -ENOMEM)
+		return good;
+	return good > 0 ? 0 : add_bad(s, BAD_PARTS, s->h.parts.offset, -1);
 }
 
 static int scan(struct scan *s)
@@ -479,7 +489,11 @@ static int scan(struct scan *s)
 		err = scan_journal(s);
 	if (!err && s->sealed_known)
 		err = scan_size(s);
-	return err ? err : scan_records(s);
+	if (!err)
+		err = scan_records(s);
+	if (!err && s->sealed_known && s->h.parts.length)
+		err = scan_parts(s);
+	return err;
 }
 
 /* --- what is told --- */
@@ -524,13 +538,15 @@ static void header_words(const struct scan *s, const struct bad *b, char *out,
 		break;
 	case BAD_SIZE:
 		snprintf(out, size, "%s: %llu bytes are stored, %llu belong here",
-			 s->r.size > stored_size(s->h.length, s->chunk_size) ?
+			 s->r.size > sealed_size(&s->h) ?
 			 "extended" : "cut off", (unsigned long long)s->r.size,
-			 (unsigned long long)stored_size(s->h.length,
-							 s->chunk_size));
+			 (unsigned long long)sealed_size(&s->h));
 		break;
 	case BAD_JOURNAL:
 		snprintf(out, size, "journal damaged");
+		break;
+	case BAD_PARTS:
+		snprintf(out, size, "parts damaged");
 		break;
 	default:
 		snprintf(out, size, "header cannot be read");

@@ -20,6 +20,7 @@ enum {
 
 /* A file that has keys and some chunks, but no place on any disk. */
 struct trial {
+	struct keyset *keyset;
 	struct file_keys *keys;
 	uint8_t file_id[CHAOSIMG_ID_SIZE];
 	uint32_t chunk_size;
@@ -38,16 +39,11 @@ static double now(void)
 static int derive_keys(struct trial *t, struct chaosimg_archive *a,
 		       const char *impl)
 {
-	struct keyset *ks;
 	int err = chaosimg_archive_set_cipher(a, impl);
 
 	if (!err)
-		err = keyset_new(&ks);
-	if (err)
-		return err;
-	err = file_keys_new(a, ks, t->file_id, &t->keys);
-	secret_free(ks);
-	return err;
+		err = keyset_new(&t->keyset);
+	return err ? err : file_keys_new(a, t->keyset, t->file_id, &t->keys);
 }
 
 static int make_keys(struct trial *t, const char *impl)
@@ -86,7 +82,7 @@ static int seal_batch(struct trial *t)
 	int err = 0;
 
 	for (i = 0; i < BATCH / t->chunk_size && !err; i++)
-		err = record_seal(t->keys, t->file_id, i,
+		err = record_seal(t->keys, t->file_id, i, RECORD_FOREIGN,
 				  t->plain + i * t->chunk_size, t->chunk_size,
 				  t->records + i * record_size(t->chunk_size));
 	return err;
@@ -154,6 +150,7 @@ int chaosimg_measure_records(const char *impl, uint32_t chunk_size,
 	if (!err)
 		err = run(&t, seconds, out);
 	file_keys_free(t.keys);
+	secret_free(t.keyset);
 	free(t.plain);
 	free(t.records);
 	return err;

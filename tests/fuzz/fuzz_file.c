@@ -66,7 +66,8 @@ static void put_record(struct input *in, uint64_t chunk, size_t len, size_t at,
 	if (how & 1)
 		must(!record_seal_zero(keys, fixture_id, chunk, len, rec));
 	else
-		must(!record_seal(keys, fixture_id, chunk, plain, len, rec));
+		must(!record_seal(keys, fixture_id, chunk, RECORD_FOREIGN, plain,
+				  len, rec));
 	must(!record_mac_xor(keys, chunk, rec + record_tag_offset(rec, len),
 			     mac));
 	if (stored_len < at + record_size(len))

@@ -56,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	take(&in, slot, sizeof(slot));
 	if (mode & SEALED) {
 		memcpy(slot, "CHAOSIMG\1\0\0\10", 12);
-		put_le32(slot + 68, slot[68] & 1);
+		put_le32(slot + 68, slot[68] & 3);
 		slot[PLAIN] &= 2;
 		slot[PLAIN + 1] %= CHAOSIMG_BINDINGS_MAX + 2;
 		slot[PLAIN + 2] %= HEADER_HOLES + 2;

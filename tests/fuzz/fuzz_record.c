@@ -37,7 +37,8 @@ static size_t seal(struct input *in, uint64_t chunk, size_t len)
 		return RECORD_ZERO_SIZE;
 	}
 	take(in, plain, len);
-	must(!record_seal(keys, fixture_id, chunk, plain, len, rec));
+	must(!record_seal(keys, fixture_id, chunk, len % RECORD_SETS, plain, len,
+			  rec));
 	return record_size(len);
 }
 
@@ -66,12 +67,14 @@ static void changed(struct input *in, uint64_t chunk, size_t len)
 
 static void outer(struct input *in, uint64_t chunk, size_t len)
 {
+	const struct record_keys *k;
 	uint8_t aad[32];
 	size_t size = len + RECORD_HEAD;
 	bool zero;
 
 	take(in, rec, 16);
-	rec[0] = rec[0] & 15 ? 1 : rec[0];
+	rec[0] %= RECORD_SETS + 1;
+	must(!file_keys_of(keys, rec[0] % RECORD_SETS, &k));
 	rec[1] = rec[1] > 2 ? 0 : rec[1];
 	rec[2] = rec[3] = 0;
 	zero = record_is_zero(rec);
@@ -81,13 +84,13 @@ static void outer(struct input *in, uint64_t chunk, size_t len)
 	memcpy(aad + 24, rec, 4);
 	put_le32(aad + 28, (uint32_t)len);
 	size = zero ? 0 : size;
-	must(!gcm_encrypt(&keys->record, rec + 4, aad, sizeof(aad),
+	must(!gcm_encrypt(&k->outer, rec + 4, aad, sizeof(aad),
 			  rec + RECORD_PREFIX, size,
 			  rec + RECORD_PREFIX + size));
 	size += RECORD_PREFIX + GCM_TAG_SIZE;
 	put_le64(rec + size, XXH3_64bits(rec, size));
 	/* A record of zeros has no inner layer. */
-	must(!open_record(chunk, len, false) == (zero && rec[0] == 1));
+	must(!open_record(chunk, len, false) == (zero && !rec[0]));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -30,6 +30,7 @@ import chaosimg_model as model  # noqa: E402
 HEADER = 4096
 SLOT = 2048
 OVERHEAD = 56
+STRUCTURE = 3
 XXH3 = ctypes.CDLL("libxxhash.so.0").XXH3_64bits
 XXH3.restype = ctypes.c_uint64
 
@@ -131,7 +132,7 @@ class Configuration:
         wrapping = expand(self.key, b"chaosimg keyset wrapping key v1", 32)
         aad = self.id + bytes.fromhex(keyset["id"]) + le(keyset["created"], 8)
         keys = unwrap(wrapping, bytes.fromhex(keyset["wrapped"]), aad)
-        return {"identity": keys[32:64], "structure": keys[96:128]}
+        return [keys[i:i + 32] for i in range(0, 128, 32)]
 
 
 # --- archive-format.rst: stored files ----------------------------------------
@@ -143,12 +144,13 @@ class StoredFile:
         self.stored, self.chunk = stored, chunk
         slots = [self.slot(i, keysets) for i in (0, SLOT)]
         need(any(slots), "no valid header slot")
-        _, self.id, keys, self.mac_key, plain, body = max(
+        _, self.id, self.keys, self.mac_key, plain, body = max(
             s for s in slots if s)
-        need(number(plain[68:72]) == 1, "not sealed")
+        need(number(plain[68:72]) in (1, 3), "not sealed")
         self.length = number(plain[72:80])
-        self.chaos, self.aead = halves(expand(
-            keys["identity"], b"chaosimg record v1" + self.id, 64))
+        self.region = None
+        if plain[68] & 2:
+            self.region = number(plain[80:88]), number(plain[88:96])
         self.parse(body, binding)
 
     def slot(self, at, keysets):
@@ -158,7 +160,7 @@ class StoredFile:
         need(slot[:12] == b"CHAOSIMG" + le(1, 2) + le(SLOT, 2), "magic")
         need(number(slot[12:16]) == self.chunk, "slot")
         keys = keysets[slot[32:48]]
-        header, mac = halves(expand(keys["structure"],
+        header, mac = halves(expand(keys[STRUCTURE],
                                     b"chaosimg header v1" + slot[16:32], 64))
         body = AESGCM(header).decrypt(slot[56:68], slot[96:2040], slot[:96])
         return number(slot[48:56]), slot[16:32], keys, mac, slot[:96], body
@@ -180,8 +182,27 @@ class StoredFile:
                          for i in range(segments)]
         need(sum(s >> 2 for s in self.segments) in (0, self.length), "segments")
         whole, rest = divmod(self.length, self.chunk)
-        need(len(self.stored) == HEADER + whole * (self.chunk + OVERHEAD) +
-             (rest + OVERHEAD if rest else 0), "cut or extended")
+        self.end = (HEADER + whole * (self.chunk + OVERHEAD) +
+                    (rest + OVERHEAD if rest else 0))
+        self.part_lengths = [number(body[32 + 4 * i:][:4]) for i in range(4)]
+        self.part_mac = body[1720:1736]
+        need(not self.region or self.dicom, "parts of what is not DICOM")
+        size = self.end
+        if self.region:
+            size = sum(self.region)
+            size += (1 - (size - HEADER)) % (self.chunk + OVERHEAD)
+        need(len(self.stored) == size, "cut or extended")
+
+    def record_keys(self, wanted):
+        """Those for records of a set of compartments."""
+        members = [self.keys[c] for c in range(3) if wanted & 1 << c]
+        if len(members) > 1:
+            key = hmac.digest(b"chaosimg compartments v1",
+                              bytes([wanted]) + b"".join(members), "sha256")
+        else:
+            key = members[0] if members else self.keys[STRUCTURE]
+        return halves(expand(key, b"chaosimg record v1" + bytes([wanted]) +
+                             self.id, 64))
 
     def read(self):
         out, mac = [], bytes(16)
@@ -190,29 +211,55 @@ class StoredFile:
             if k in self.holes:
                 out.append(bytes(n))
                 continue
-            chunk, tag = self.record(k, n)
+            at = HEADER + k * (self.chunk + OVERHEAD)
+            chunk, tag, _ = self.record(at, k, n)
             out.append(chunk)
             mac = model.xor(mac, self.mac_term(le(k, 8) + bytes(8) + tag))
         need(mac == self.mac, "incremental MAC")
+        if self.region:
+            self.parts()
         return b"".join(out)
 
-    def record(self, k, n):
-        at = HEADER + k * (self.chunk + OVERHEAD)
+    def parts(self):
+        """The mask, and the mixed chunks' bytes of each compartment."""
+        at, size = self.region
+        need(at == self.end, "parts elsewhere")
+        end = at + size - 8
+        need(xxh3(self.stored[at:end]) == number(self.stored[end:end + 8]),
+             "parts' checksum")
+        need(not any(self.stored[end + 8:]), "bytes behind the parts")
+        out, mac = [], bytes(16)
+        for part, length in enumerate(self.part_lengths):
+            part_out = b""
+            for i in range(-(-length // self.chunk)):
+                n = min(self.chunk, length - i * self.chunk)
+                k = 1 << 63 | part << 32 | i
+                piece, tag, of = self.record(at, k, n)
+                need(of == (1 << part - 1 if part else 0), "part's set")
+                part_out += piece
+                mac = model.xor(mac, self.mac_term(le(k, 8) + bytes(8) + tag))
+                at += n + OVERHEAD
+            out.append(part_out)
+        need(at == end and mac == self.part_mac, "parts' MAC")
+        return out
+
+    def record(self, at, k, n):
         prefix = self.stored[at:at + 16]
-        need(prefix[0] == 1 and prefix[1] < 2 and not any(prefix[2:4]),
-             "prefix")
+        need(prefix[0] < 8 and prefix[1] < 2 and not any(prefix[2:4]) and
+             not (prefix[0] and prefix[1]), "prefix")
+        chaos, aead = self.record_keys(prefix[0])
         size = 40 if prefix[1] else n + OVERHEAD
         record = self.stored[at:at + size]
         need(xxh3(record[:-8]) == number(record[-8:]), "record's checksum")
         nonce, sealed = prefix[4:], record[16:-8]
         aad = self.id + le(k, 8) + prefix[:4] + le(n, 4)
-        inner = AESGCM(self.aead).decrypt(nonce, sealed, aad)
+        inner = AESGCM(aead).decrypt(nonce, sealed, aad)
         if prefix[1]:
-            return bytes(n), sealed[-16:]
+            return bytes(n), sealed[-16:], 0
         iv = nonce + bytes(4) + le(k, 8) + bytes(8)
-        plain = model.decrypt(self.chaos, iv, inner)
+        plain = model.decrypt(chaos, iv, inner)
         need(plain[:16] == bytes(16), "inner layer")
-        return plain[16:], sealed[-16:]
+        return plain[16:], sealed[-16:], prefix[0]
 
     def mac_term(self, blocks):
         cbc = Cipher(algorithms.AES(self.mac_key), modes.CBC(bytes(16)))

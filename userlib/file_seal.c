@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What sealing a file takes besides its snapshot: looking whether it is DICOM,
+ * and then its mask, its parts, and each chunk's record under the set that the
+ * mask says.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/crypto.h>
+
+#include "dicom_mask.h"
+#include "error.h"
+#include "file.h"
+
+enum {
+	BATCH_BYTES = 1 << 20,	/* that are stored again at once */
+	PARTS_MAX = 64 << 20,	/* bytes of chunks that are in parts */
+};
+
+#define UID_KEY_LABEL	"chaosimg uid key v1"
+
+/**
+ * struct plan - what a file is to be once it is sealed
+ * @dicom: it is DICOM, and @mask its mask
+ * @has_parts: @part is complete
+ */
+struct plan {
+	bool dicom;
+	bool has_parts;
+	struct dicom_mask mask;
+	struct part part[PART_COUNT];
+};
+
+/* --- whose bytes a chunk has -------------------------------------------------- */
+
+/* The one place that says who has to be there to be shown an owner's bytes. */
+static unsigned int set_of_owner(unsigned int owner)
+{
+	return owner == DICOM_EVERYONE ? 0 : dicom_held(owner);
+}
+
+unsigned int mask_set(const struct dicom_mask *m, uint64_t k,
+		      uint32_t chunk_size, uint64_t *end)
+{
+	uint64_t at = k * chunk_size, stop = at + chunk_size, to;
+	unsigned int set = set_of_owner(dicom_mask_owner(m, at, &to));
+
+	if (stop > m->length)
+		stop = m->length;
+	*end = to == m->length ? chunk_count(to, chunk_size) : to / chunk_size;
+	if (*end > k)
+		return set;
+	for (*end = k + 1; to < stop;)
+		set |= set_of_owner(dicom_mask_owner(m, to, &to));
+	return set;
+}
+
+static bool is_mixed(unsigned int set)
+{
+	return set & (set - 1);
+}
+
+/* The set that chunk @k must have, as the chunks up to @end must. */
+static unsigned int wanted_set(const struct chaosimg_file *f, uint64_t k,
+			       uint64_t *end)
+{
+	*end = UINT64_MAX;
+	return f->plan->dicom ? mask_set(&f->plan->mask, k, f->chunk_size, end) :
+				RECORD_FOREIGN;
+}
+
+unsigned int chunk_set(struct chaosimg_file *f, uint64_t k, uint32_t len)
+{
+	unsigned int set;
+	uint64_t end;
+
+	if (f->plan)
+		return wanted_set(f, k, &end);
+	pthread_mutex_lock(&f->lock);
+	set = dicom_outline_set(&f->outline, k * f->chunk_size, len);
+	pthread_mutex_unlock(&f->lock);
+	return set;
+}
+
+/* --- the mask and the parts ---------------------------------------------------- */
+
+static ssize_t plain_read(void *ctx, void *buf, size_t len, uint64_t off)
+{
+	struct chaosimg_file *f = ctx;
+	uint8_t *out = buf;
+	size_t done = 0;
+
+	if (off >= f->length)
+		return 0;
+	if (len > f->length - off)
+		len = f->length - off;
+	while (done < len) {
+		uint64_t k = (off + done) / f->chunk_size;
+		uint32_t from = (off + done) % f->chunk_size;
+		size_t n = f->chunk_size - from;
+		int err;
+
+		if (n > len - done)
+			n = len - done;
+		err = chunk_read(f, k, from, n, out + done);
+		if (err)
+			return err;
+		done += n;
+	}
+	return len;
+}
+
+static void summarize(const struct dicom_info *info, struct dicom_summary *d)
+{
+	memset(d, 0, sizeof(*d));
+	d->present = true;
+	memcpy(d->modality, info->modality, sizeof(d->modality));
+	memcpy(d->transfer_syntax, info->transfer_syntax,
+	       sizeof(d->transfer_syntax));
+	d->segments = info->segments;
+	for (uint32_t i = 0; i < info->segments; i++)
+		d->segment[i] = info->segment[i].length << 2 |
+				info->segment[i].compartment;
+}
+
+/* Return: 1 if it is DICOM, 0, -errno */
+static int make_mask(struct chaosimg_file *f, struct dicom_mask *m,
+		     struct dicom_summary *d)
+{
+	struct dicom_source src = {
+		.read = plain_read, .ctx = f, .length = f->length
+	};
+	struct dicom_info info;
+	uint8_t *key = secret_alloc(DICOM_UID_KEY);
+	int ret = key ? 0 : -ENOMEM;
+
+	if (!ret)
+		ret = keyring_subkey(f->a->ring, UID_KEY_LABEL, key,
+				     DICOM_UID_KEY);
+	if (!ret)
+		ret = dicom_mask_make(&src, key, &info, m);
+	secret_free(key);
+	if (ret > 0)
+		summarize(&info, d);
+	return ret;
+}
+
+/* A mixed chunk's bytes to the parts of their compartments. */
+static int add_chunk(const struct plan *p, struct part part[PART_COUNT],
+		     const uint8_t *data, uint64_t at, uint64_t end)
+{
+	int err = 0;
+
+	for (uint64_t to; !err && at < end; data += to - at, at = to) {
+		unsigned int owner = dicom_mask_owner(&p->mask, at, &to);
+
+		if (to > end)
+			to = end;
+		if (owner != DICOM_EVERYONE)
+			err = part_add(&part[PART_CLINICAL + owner], data,
+				       to - at);
+	}
+	return err;
+}
+
+static int gather_chunks(struct chaosimg_file *f, struct plan *p, uint8_t *buf)
+{
+	uint64_t chunks = chunk_count(f->length, f->chunk_size), end, bytes = 0;
+	int err = 0;
+
+	for (uint64_t k = 0; !err && k < chunks; k = end) {
+		uint32_t len = chunk_len(f->length, f->chunk_size, k);
+		uint64_t at = k * f->chunk_size;
+
+		if (!is_mixed(mask_set(&p->mask, k, f->chunk_size, &end)))
+			continue;
+		end = k + 1;
+		bytes += len;
+		if (bytes > PARTS_MAX)
+			return fail(EFBIG, "parts: longer than they may be");
+		err = chunk_read(f, k, 0, len, buf);
+		if (!err)
+			err = add_chunk(p, p->part, buf, at, at + len);
+	}
+	return err;
+}
+
+static int gather_parts(struct chaosimg_file *f, struct plan *p)
+{
+	uint8_t *mask = NULL, *buf = buffer_get(f->chunk_size);
+	size_t len = 0;
+	int err = buf ? dicom_mask_pack(&p->mask, &mask, &len) :
+			fail(ENOMEM, "out of memory");
+
+	if (!err)
+		err = part_add(&p->part[PART_MASK], mask, len);
+	if (!err)
+		err = gather_chunks(f, p, buf);
+	free(mask);
+	buffer_put(buf, f->chunk_size);
+	return err;
+}
+
+static void plan_free(struct chaosimg_file *f)
+{
+	if (!f->plan)
+		return;
+	dicom_mask_free(&f->plan->mask);
+	parts_free(f->plan->part);
+	free(f->plan);
+	f->plan = NULL;
+}
+
+/*
+ * A damaged chunk must not keep the rest of the file from being sealed: then it
+ * is no DICOM file, or has no parts. Return: 0 or -ENOMEM.
+ */
+static int make_plan(struct chaosimg_file *f, struct plan *p)
+{
+	int ret = make_mask(f, &p->mask, &f->snap.dicom);
+
+	if (ret == -ENOMEM)
+		return ret;
+	if (ret <= 0)
+		memset(&f->snap.dicom, 0, sizeof(f->snap.dicom));
+	p->dicom = ret > 0;
+	if (ret < 0)
+		return 1;
+	ret = p->dicom ? gather_parts(f, p) : 0;
+	if (ret == -ENOMEM)
+		return ret;
+	p->has_parts = p->dicom && !ret;
+	return 0;
+}
+
+int plan_begin(struct chaosimg_file *f)
+{
+	struct plan *p = calloc(1, sizeof(*p));
+	int err = p ? make_plan(f, p) : fail(ENOMEM, "out of memory");
+
+	f->plan = p;
+	if (err)
+		plan_free(f);
+	return err < 0 ? err : 0;
+}
+
+void plan_end(struct chaosimg_file *f)
+{
+	plan_free(f);
+}
+
+int plan_write_parts(struct chaosimg_file *f, struct header *h)
+{
+	int err;
+
+	memset(&h->parts, 0, sizeof(h->parts));
+	if (!f->plan || !f->plan->has_parts)
+		return 0;
+	err = parts_write(f, f->plan->part, h);
+	parts_written(f, h);
+	file_keys_trim(f->keys);
+	return err;
+}
+
+/* --- records under another set than they must have ---------------------------- */
+
+/* Those of a file that a crash left open: the records tell. */
+static unsigned int stored_set(struct chaosimg_file *f, uint64_t k)
+{
+	uint8_t prefix[RECORD_PREFIX];
+
+	if (read_full(f->fd, prefix, sizeof(prefix),
+		      f->base + record_at(f->chunk_size, k)) != sizeof(prefix))
+		return SET_UNKNOWN;
+	return record_is_zero(prefix) ? SET_ANY : record_set(prefix);
+}
+
+static bool is_right(struct chaosimg_file *f, uint64_t k, unsigned int want,
+		     unsigned int have)
+{
+	if (have == SET_UNKNOWN)
+		have = stored_set(f, k);
+	return have == want || have == SET_ANY;
+}
+
+/* Store chunk @k again. Only who relies on it makes it wait for the journal. */
+static int store_again(struct chaosimg_file *f, uint64_t k, size_t *waiting)
+{
+	uint32_t len = chunk_len(f->length, f->chunk_size, k);
+	struct dirty *d;
+	int err = dirty_make(f, k, false, &d);
+
+	if (err)
+		return err == -ENOMEM ? err : 0;
+	f->changed = true;
+	if (in_snapshot(f, k)) {
+		++*waiting;
+		return 0;
+	}
+	err = dirty_store(f, d, len);
+	if (!err)
+		dirty_drop(f, d);
+	return err;
+}
+
+/* Chunks @k .. @end - 1 must have the set @want, and all have @have. */
+static int store_run_again(struct chaosimg_file *f, uint64_t k, uint64_t end,
+			   unsigned int want, unsigned int have)
+{
+	size_t waiting = 0;
+	int err = 0;
+
+	for (; !err && k < end; k++) {
+		const struct hole *h = holes_next(&f->holes, k);
+
+		if (h && h->start <= k) {
+			k = h->start + h->count - 1;
+			continue;
+		}
+		if (dirty_find(f, k) || is_right(f, k, want, have))
+			continue;
+		err = store_again(f, k, &waiting);
+		if (!err && waiting * f->chunk_size >= BATCH_BYTES) {
+			err = commit_snapshot(f);
+			waiting = 0;
+		}
+	}
+	return err;
+}
+
+int plan_store(struct chaosimg_file *f)
+{
+	uint64_t chunks = chunk_count(f->length, f->chunk_size), end, same;
+	int err = 0;
+
+	for (uint64_t k = 0; !err && f->plan && k < chunks; k = end) {
+		unsigned int want = wanted_set(f, k, &end), have;
+
+		have = sets_get(&f->sets, k, &same);
+		end = end < same ? end : same;
+		end = end < chunks ? end : chunks;
+		if (have != want && have != SET_ANY)
+			err = store_run_again(f, k, end, want, have);
+	}
+	return err;
+}
+
+/* --- what is known before a change --------------------------------------------- */
+
+void sets_adopt(struct chaosimg_file *f)
+{
+	const struct dicom_summary *d = &f->snap.dicom;
+	uint64_t at = 0, from = 0, to = 0, len;
+	unsigned int set = 0;
+
+	sets_all(&f->sets, f->snap.sealed && !d->present ? RECORD_FOREIGN :
+							    SET_UNKNOWN);
+	for (uint32_t i = 0; i < d->segments; i++, at += len) {
+		len = d->segment[i] >> 2;
+		if (len <= to - from)
+			continue;
+		from = at;
+		to = at + len;
+		set = dicom_held(d->segment[i] & 3);
+	}
+	dicom_outline_known(&f->outline, d->present, from, to, set);
+}
+
+static void sets_from_mask(struct chaosimg_file *f, const struct dicom_mask *m)
+{
+	uint64_t chunks = chunk_count(m->length, f->chunk_size), end;
+
+	pthread_mutex_lock(&f->lock);
+	for (uint64_t k = 0; k < chunks; k = end) {
+		unsigned int set = mask_set(m, k, f->chunk_size, &end);
+
+		sets_put(&f->sets, k, end - k, set);
+	}
+	pthread_mutex_unlock(&f->lock);
+}
+
+void sets_from_parts(struct chaosimg_file *f)
+{
+	struct part part[PART_COUNT];
+	struct dicom_mask m;
+
+	if (f->sets.count || f->sets.rest != SET_UNKNOWN)
+		return;
+	/* If it cannot be read, the records tell. */
+	if (parts_read(f, 1 << PART_MASK, part))
+		return;
+	if (!dicom_mask_unpack(part[PART_MASK].data, part[PART_MASK].len, &m)) {
+		if (m.length == f->snap.length)
+			sets_from_mask(f, &m);
+		dicom_mask_free(&m);
+	}
+	parts_free(part);
+}
