@@ -38,6 +38,9 @@ struct plan {
 /* The one place that says who has to be there to be shown an owner's bytes. */
 static unsigned int set_of_owner(unsigned int owner)
 {
+	if (owner == DICOM_REGION)
+		return dicom_held(CHAOSIMG_IDENTITY) |
+		       dicom_held(CHAOSIMG_PIXELS);
 	return owner == DICOM_EVERYONE ? 0 : dicom_held(owner);
 }
 
@@ -140,7 +143,7 @@ static int make_mask(struct chaosimg_file *f, struct dicom_mask *m,
 		ret = keyring_subkey(f->a->ring, UID_KEY_LABEL, key,
 				     DICOM_UID_KEY);
 	if (!ret)
-		ret = dicom_mask_make(&src, key, &info, m);
+		ret = dicom_mask_make(&src, key, NULL, &info, m);
 	secret_free(key);
 	if (ret > 0)
 		summarize(&info, d);

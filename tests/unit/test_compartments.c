@@ -89,7 +89,7 @@ static void make_mask(void)
 	dicom_mask_free(&want.mask);
 	assert_int_equal(keyring_subkey(archive->ring, "chaosimg uid key v1",
 					key, sizeof(key)), 0);
-	ret = dicom_mask_make(&src, key, &info, &want.mask);
+	ret = dicom_mask_make(&src, key, NULL, &info, &want.mask);
 	assert_true(ret >= 0);
 	want.dicom = ret;
 }
