@@ -214,6 +214,9 @@ void log_often(int priority, const char *line);
  */
 void log_cause(struct inode *in, const char *name, const char *cause);
 
+/** log_held() - for chaosimg_archive_on_held() */
+void log_held(void *ctx, int fd, const char *what);
+
 /**
  * log_damage() - say which stored object is damaged, with chaosimg_errmsg()
  * @err: the library's negative error; those that are not damage are ignored

@@ -115,6 +115,21 @@ void log_cause(struct inode *in, const char *name, const char *cause)
 	log_often(LOG_ERR, line);
 }
 
+void log_held(void *ctx, int fd, const char *what)
+{
+	char path[4096], line[6144];
+
+	(void)ctx;
+	if (fd < 0) {
+		log_line(LOG_ERR, "%s", what);
+		return;
+	}
+	stored_path(fd, path, sizeof(path));
+	snprintf(line, sizeof(line), "%s: all pixels are held back from who lacks identity: %s",
+		 path, what);
+	log_often(LOG_WARNING, line);
+}
+
 int log_damage(int err, struct inode *in, const char *name)
 {
 	if (is_damage(err))

@@ -12,6 +12,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "chaosimg_rules.h"
 #include "fs.h"
 #include "options.h"
 #include "passphrase.h"
@@ -103,7 +104,10 @@ static int open_archive(struct options *o)
 	flags = o->readonly ? CHAOSIMG_ARCHIVE_RDONLY : CHAOSIMG_ARCHIVE_NOLOCK;
 	err = chaosimg_archive_open(o->archive, cred, flags, &fs.archive);
 	chaosimg_credential_free(cred);
-	return err ? complain_library() : choose_cipher(o);
+	if (err)
+		return complain_library();
+	chaosimg_archive_on_held(fs.archive, log_held, NULL);
+	return choose_cipher(o);
 }
 
 /* A mount that is just ending still holds the archive for a moment. */

@@ -8,6 +8,7 @@
 #include "archive.h"
 #include "error.h"
 #include "keyring.h"
+#include "rules.h"
 
 static int new_archive(const uint8_t id[CHAOSIMG_ID_SIZE], uint32_t chunk_size,
 		       struct chaosimg_archive **out)
@@ -43,6 +44,8 @@ int archive_new(const uint8_t id[CHAOSIMG_ID_SIZE],
 	ret = keyring_new(key, &a->ring);
 	if (!ret)
 		ret = names_init(a);
+	if (!ret)
+		ret = rules_use_new(a);
 	if (ret)
 		chaosimg_archive_close(a);
 	else
@@ -79,6 +82,7 @@ void chaosimg_archive_close(struct chaosimg_archive *a)
 		return;
 	if (a->names)
 		names_free(a);
+	rules_use_free(a);
 	keyring_free(a->ring);
 	close_fd(a->data_fd);
 	close_fd(a->fd);

@@ -49,6 +49,7 @@ struct keyset {
 struct config;		/* config.h: what chaosimg.json says */
 struct keyring;		/* keyring.c: archive key and keysets */
 struct name_keys;	/* names.c */
+struct rules_use;	/* rules_use.c */
 
 /** struct config_stamp - tells one version of the configuration from another */
 struct config_stamp {
@@ -69,6 +70,7 @@ struct config_stamp {
  * @held: the set of compartments that whoever opened it has keys of
  * @ring: archive key and keysets
  * @names: keys for names, links and attributes
+ * @rules: its content rules
  * @inner: the inner cipher's implementation
  * @keysets: held while keysets are looked for on the disk
  * @seen: the configuration that was looked at last for them [keysets]
@@ -84,6 +86,7 @@ struct chaosimg_archive {
 	uint8_t held;
 	struct keyring *ring;
 	struct name_keys *names;
+	struct rules_use *rules;
 	const struct inner_impl *inner;
 	pthread_mutex_t keysets;
 	struct config_stamp seen;

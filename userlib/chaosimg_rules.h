@@ -89,6 +89,18 @@ int chaosimg_rules_store(struct chaosimg_archive *a,
 int chaosimg_rules_load(struct chaosimg_archive *a,
 			struct chaosimg_rules **out);
 
+/**
+ * chaosimg_archive_on_held() - be told of pixels that are held back
+ * @a: the archive; no file of it is being written yet
+ * @notice: called when a file is sealed that rules ask to cut, and that cannot
+ *	be cut, with its stored file's descriptor and why; and with -1 when the
+ *	archive's rules cannot be used. It must not call the library with @a.
+ * @ctx: for @notice
+ */
+void chaosimg_archive_on_held(struct chaosimg_archive *a,
+			      void (*notice)(void *ctx, int fd,
+					     const char *what), void *ctx);
+
 /** struct chaosimg_rect - pixels of a frame; (0, 0) is the upper left one */
 struct chaosimg_rect {
 	uint32_t x;

@@ -79,8 +79,8 @@ struct dicom_mask {
  * @uid_key: for dicom_fill_uids(): the same for all files whose UIDs shall
  *	stay the same among each other
  * @cut: which of the pixels belong to identity; NULL: none
- * @info: filled in as by dicom_parse(), but pixels that belong to identity as a
- *	whole are identity
+ * @info: filled in as by dicom_parse(), but pixels that are cut or held back are
+ *	identity
  * @m: filled in; to be released with dicom_mask_free(), unless this fails
  * Return: 1 if it is DICOM; 0 if not: then @m is zeros, and all of it is
  * identity; -errno if reading failed, or -ENOMEM.

@@ -447,9 +447,12 @@ static int cut_pixels(struct maker *k, struct dicom_part *part)
 	if (root) {
 		why = k->m->region ? "there is more than one picture" :
 				     cannot_cut(k, part, &l);
-		if (!why)
+		if (!why) {
+			/* The segments cannot say it as finely. */
+			dicom_division_hide_last(k->info);
 			return dicom_region_new(&l, part->start, k->cut,
 						&k->m->region);
+		}
 		if (!k->m->held)
 			k->m->held = why;
 	}

@@ -131,6 +131,7 @@ struct range {
  * @region_at: where its parts begin, or what is left of them; 0 if it has none
  *	[lock]
  * @outline: what is known of a file while it is written [lock]
+ * @ruled: where pixels begin that rules were asked about [lock]
  * @sets: of its records [lock]
  * @plan: what it is to be once it is sealed; while it is being sealed [rw]
  * @snap: the last snapshot written to a header slot [rw, header]
@@ -173,6 +174,7 @@ struct chaosimg_file {
 	uint64_t stored;
 	uint64_t region_at;
 	struct dicom_outline outline;
+	uint64_t ruled;
 	struct sets sets;
 	struct plan *plan;
 
@@ -471,6 +473,18 @@ int plan_write_parts(struct chaosimg_file *f, struct header *h);
 
 /** plan_end() - [rw exclusive] forget the plan, if there is one */
 void plan_end(struct chaosimg_file *f);
+
+/* --- file_rules.c: rules while a file is being written --- */
+
+/**
+ * outline_rules() - let rules say whose the pixels are that the outline came to
+ * @f: the file
+ * @data: what is about to be stored, and was fed to the outline
+ * @len: its length
+ * @off: where it begins in the file
+ */
+void outline_rules(struct chaosimg_file *f, const void *data, size_t len,
+		   uint64_t off);
 
 /* --- file_parts.c: what those read who hold some compartments --- */
 

@@ -232,6 +232,7 @@ static void outline_follow(struct chaosimg_file *f, const uint8_t *data,
 	while (buf && outline_catch_up(f, buf))
 		;
 	buffer_put(buf, f->chunk_size);
+	outline_rules(f, data, len, off);
 }
 
 static ssize_t write_run(struct chaosimg_file *f, const uint8_t *data,

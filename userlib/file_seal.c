@@ -13,6 +13,7 @@
 #include "dicom_mask.h"
 #include "error.h"
 #include "file.h"
+#include "rules.h"
 
 enum {
 	BATCH_BYTES = 1 << 20,	/* that are stored again at once */
@@ -128,13 +129,32 @@ static void summarize(const struct dicom_info *info, struct dicom_summary *d)
 				info->segment[i].compartment;
 }
 
-/* Return: 1 if it is DICOM, 0, -errno */
-static int make_mask(struct chaosimg_file *f, struct dicom_mask *m,
-		     struct dicom_summary *d)
+/* What the archive's rules ask for, but at least @hold, if that is not NULL. */
+static int mask_by_rules(struct chaosimg_file *f, const uint8_t *key,
+			 const char *hold, struct dicom_info *info,
+			 struct dicom_mask *m)
 {
 	struct dicom_source src = {
 		.read = plain_read, .ctx = f, .length = f->length
 	};
+	struct rules_outcome *o;
+	int ret = rules_apply(f->a, &src, &o);
+
+	if (ret)
+		return ret;
+	if (o && hold)
+		o->cut.hold = hold;
+	ret = dicom_mask_make(&src, key, o ? &o->cut : NULL, info, m);
+	if (ret > 0 && m->held)
+		rules_tell(f->a, f->fd, m->held);
+	free(o);
+	return ret;
+}
+
+/* Return: 1 if it is DICOM, 0, -errno */
+static int make_mask(struct chaosimg_file *f, const char *hold,
+		     struct dicom_mask *m, struct dicom_summary *d)
+{
 	struct dicom_info info;
 	uint8_t *key = secret_alloc(DICOM_UID_KEY);
 	int ret = key ? 0 : -ENOMEM;
@@ -143,32 +163,58 @@ static int make_mask(struct chaosimg_file *f, struct dicom_mask *m,
 		ret = keyring_subkey(f->a->ring, UID_KEY_LABEL, key,
 				     DICOM_UID_KEY);
 	if (!ret)
-		ret = dicom_mask_make(&src, key, NULL, &info, m);
+		ret = mask_by_rules(f, key, hold, &info, m);
 	secret_free(key);
 	if (ret > 0)
 		summarize(&info, d);
 	return ret;
 }
 
-/* A mixed chunk's bytes to the parts of their compartments. */
+/*
+ * A mixed chunk's bytes to the parts of their compartments. @blurred is the same
+ * chunk as those see it who hold pixels and not identity.
+ */
 static int add_chunk(const struct plan *p, struct part part[PART_COUNT],
-		     const uint8_t *data, uint64_t at, uint64_t end)
+		     const uint8_t *data, const uint8_t *blurred, uint64_t at,
+		     uint64_t end)
 {
 	int err = 0;
 
-	for (uint64_t to; !err && at < end; data += to - at, at = to) {
+	for (uint64_t to; !err && at < end;
+	     data += to - at, blurred += to - at, at = to) {
 		unsigned int owner = dicom_mask_owner(&p->mask, at, &to);
 
 		if (to > end)
 			to = end;
-		if (owner != DICOM_EVERYONE)
+		if (owner == DICOM_REGION) {
+			err = part_add(&part[PART_IDENTITY], data, to - at);
+			if (!err)
+				err = part_add(&part[PART_PIXELS], blurred,
+					       to - at);
+		} else if (owner != DICOM_EVERYONE) {
 			err = part_add(&part[PART_CLINICAL + owner], data,
 				       to - at);
+		}
 	}
 	return err;
 }
 
-static int gather_chunks(struct chaosimg_file *f, struct plan *p, uint8_t *buf)
+/* Chunk @k, as it is and as it is shown without identity. */
+static int read_chunk(struct chaosimg_file *f, struct dicom_blur *blur,
+		      uint64_t k, uint32_t len, uint8_t *buf, uint8_t *blurred)
+{
+	int err = chunk_read(f, k, 0, len, buf);
+
+	if (err || !blur)
+		return err;
+	memcpy(blurred, buf, len);
+	return dicom_blur_fill(blur, blurred, len, k * f->chunk_size);
+}
+
+/* @blur: NULL if there is no region; @buf and @blurred hold a chunk each. */
+static int gather_chunks(struct chaosimg_file *f, struct plan *p,
+			 struct dicom_blur *blur, uint8_t *buf,
+			 uint8_t *blurred)
 {
 	uint64_t chunks = chunk_count(f->length, f->chunk_size), end, bytes = 0;
 	int err = 0;
@@ -183,27 +229,64 @@ static int gather_chunks(struct chaosimg_file *f, struct plan *p, uint8_t *buf)
 		bytes += len;
 		if (bytes > PARTS_MAX)
 			return fail(EFBIG, "parts: longer than they may be");
-		err = chunk_read(f, k, 0, len, buf);
+		err = read_chunk(f, blur, k, len, buf, blurred);
 		if (!err)
-			err = add_chunk(p, p->part, buf, at, at + len);
+			err = add_chunk(p, p->part, buf, blurred, at, at + len);
 	}
+	return err;
+}
+
+static int gather_mask(struct plan *p)
+{
+	uint8_t *mask;
+	size_t len;
+	int err = dicom_mask_pack(&p->mask, &mask, &len);
+
+	if (err)
+		return err;
+	err = part_add(&p->part[PART_MASK], mask, len);
+	free(mask);
 	return err;
 }
 
 static int gather_parts(struct chaosimg_file *f, struct plan *p)
 {
-	uint8_t *mask = NULL, *buf = buffer_get(f->chunk_size);
-	size_t len = 0;
-	int err = buf ? dicom_mask_pack(&p->mask, &mask, &len) :
-			fail(ENOMEM, "out of memory");
+	struct dicom_source src = {
+		.read = plain_read, .ctx = f, .length = f->length
+	};
+	uint8_t *buf = buffer_get(f->chunk_size);
+	uint8_t *blurred = buffer_get(f->chunk_size);
+	struct dicom_blur *blur = NULL;
+	int err = buf && blurred ? gather_mask(p) :
+				   fail(ENOMEM, "out of memory");
 
+	if (!err && p->mask.region)
+		err = dicom_blur_new(p->mask.region, &src, &blur);
 	if (!err)
-		err = part_add(&p->part[PART_MASK], mask, len);
-	if (!err)
-		err = gather_chunks(f, p, buf);
-	free(mask);
+		err = gather_chunks(f, p, blur, buf, blurred);
+	dicom_blur_free(blur);
 	buffer_put(buf, f->chunk_size);
+	buffer_put(blurred, f->chunk_size);
 	return err;
+}
+
+/* Where a region makes the parts too long, all pixels are held back. */
+static int gather_or_hold(struct chaosimg_file *f, struct plan *p)
+{
+	int ret = gather_parts(f, p);
+
+	if (ret != -EFBIG || !p->mask.region)
+		return ret;
+	dicom_mask_free(&p->mask);
+	parts_free(p->part);
+	ret = make_mask(f, "the parts with regions would be too long",
+			&p->mask, &f->snap.dicom);
+	if (ret > 0)
+		return gather_parts(f, p);
+	/* It was one a moment ago: then it is as private as can be. */
+	memset(&f->snap.dicom, 0, sizeof(f->snap.dicom));
+	p->dicom = false;
+	return ret;
 }
 
 static void plan_free(struct chaosimg_file *f)
@@ -222,7 +305,7 @@ static void plan_free(struct chaosimg_file *f)
  */
 static int make_plan(struct chaosimg_file *f, struct plan *p)
 {
-	int ret = make_mask(f, &p->mask, &f->snap.dicom);
+	int ret = make_mask(f, NULL, &p->mask, &f->snap.dicom);
 
 	if (ret == -ENOMEM)
 		return ret;
@@ -231,7 +314,7 @@ static int make_plan(struct chaosimg_file *f, struct plan *p)
 	p->dicom = ret > 0;
 	if (ret < 0)
 		return 1;
-	ret = p->dicom ? gather_parts(f, p) : 0;
+	ret = p->dicom ? gather_or_hold(f, p) : 0;
 	if (ret == -ENOMEM)
 		return ret;
 	p->has_parts = p->dicom && !ret;

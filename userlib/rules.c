@@ -13,7 +13,7 @@
 
 void chaosimg_rules_free(struct chaosimg_rules *r)
 {
-	if (!r)
+	if (!r || atomic_fetch_sub(&r->holders, 1))
 		return;
 	free(r->text);
 	free(r->rule.p);

@@ -3,6 +3,8 @@
 #ifndef CHAOSIMG_RULES_INTERNAL_H
 #define CHAOSIMG_RULES_INTERNAL_H
 
+#include <stdatomic.h>
+
 #include "chaosimg_rules.h"
 #include "dicom_region.h"
 
@@ -93,6 +95,7 @@ struct rule_list {
  * @condition: struct rule_condition
  * @operand: struct rule_operand
  * @region: struct dicom_rect
+ * @holders: beyond the first one who frees them
  */
 struct chaosimg_rules {
 	char *text;
@@ -101,6 +104,7 @@ struct chaosimg_rules {
 	struct rule_list condition;
 	struct rule_list operand;
 	struct rule_list region;
+	atomic_uint holders;
 };
 
 static inline const struct rule *rule_at(const struct chaosimg_rules *r,
@@ -113,6 +117,13 @@ static inline const struct rule_condition *
 rule_condition_at(const struct chaosimg_rules *r, uint32_t i)
 {
 	return (const struct rule_condition *)r->condition.p + i;
+}
+
+/** rules_hold() - one more is to free them. Return: @r */
+static inline struct chaosimg_rules *rules_hold(struct chaosimg_rules *r)
+{
+	atomic_fetch_add(&r->holders, 1);
+	return r;
 }
 
 /**
@@ -173,5 +184,28 @@ struct rules_outcome {
  */
 int rules_match(const struct chaosimg_rules *r, const struct dicom_source *src,
 		struct rules_outcome *out);
+
+/* --- rules_use.c: those of an archive, for the files in it ---------------- */
+
+/** rules_use_new() - begin to look for an archive's rules. Return: 0, -ENOMEM */
+int rules_use_new(struct chaosimg_archive *a);
+
+/** rules_use_free() - end it */
+void rules_use_free(struct chaosimg_archive *a);
+
+/**
+ * rules_apply() - what do an archive's rules say of a file?
+ * @a: the archive
+ * @src: the file
+ * @out: receives it, without a policy, for free(); NULL if there are no rules
+ * Return: 0; -errno if reading the file failed; -ENOMEM.
+ *
+ * If there are rules that cannot be used, all pixels are held back.
+ */
+int rules_apply(struct chaosimg_archive *a, const struct dicom_source *src,
+		struct rules_outcome **out);
+
+/** rules_tell() - what chaosimg_archive_on_held() asked to be told */
+void rules_tell(struct chaosimg_archive *a, int fd, const char *what);
 
 #endif

@@ -408,6 +408,9 @@ static void check_cut(const struct dicom_cut *cut)
 	assert_int_equal(make(cut, &mask), 1);
 	assert_null(mask.held);
 	assert_non_null(mask.region);
+	dcm_check_form(dcm.len);
+	for (uint32_t i = 0; i < dcm_info.segments; i++)
+		assert_int_not_equal(dcm_info.segment[i].compartment, P);
 	repack();
 	check_owners();
 	blur(true);

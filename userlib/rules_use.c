@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * An archive's rules in use: read when the first file asks for them, and again
+ * when they were changed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "archive.h"
+#include "error.h"
+#include "rules.h"
+
+/**
+ * struct rules_use - an archive's rules, as they were seen last
+ * @lock: held to look at the rest
+ * @known: there are some, or were
+ * @seen: the file that they were read from
+ * @rules: them; NULL if they could not be read
+ * @notice: is told of what is held back; may be NULL
+ * @ctx: for @notice
+ */
+struct rules_use {
+	pthread_mutex_t lock;
+	bool known;
+	struct config_stamp seen;
+	struct chaosimg_rules *rules;
+	void (*notice)(void *ctx, int fd, const char *what);
+	void *ctx;
+};
+
+int rules_use_new(struct chaosimg_archive *a)
+{
+	a->rules = calloc(1, sizeof(*a->rules));
+	if (!a->rules)
+		return fail(ENOMEM, "out of memory");
+	pthread_mutex_init(&a->rules->lock, NULL);
+	return 0;
+}
+
+void rules_use_free(struct chaosimg_archive *a)
+{
+	if (!a->rules)
+		return;
+	chaosimg_rules_free(a->rules->rules);
+	pthread_mutex_destroy(&a->rules->lock);
+	free(a->rules);
+	a->rules = NULL;
+}
+
+void chaosimg_archive_on_held(struct chaosimg_archive *a,
+			      void (*notice)(void *ctx, int fd,
+					     const char *what), void *ctx)
+{
+	pthread_mutex_lock(&a->rules->lock);
+	a->rules->notice = notice;
+	a->rules->ctx = ctx;
+	pthread_mutex_unlock(&a->rules->lock);
+}
+
+static void tell(const struct rules_use *u, int fd, const char *what)
+{
+	if (u->notice)
+		u->notice(u->ctx, fd, what);
+}
+
+void rules_tell(struct chaosimg_archive *a, int fd, const char *what)
+{
+	pthread_mutex_lock(&a->rules->lock);
+	tell(a->rules, fd, what);
+	pthread_mutex_unlock(&a->rules->lock);
+}
+
+static bool is_seen(const struct rules_use *u, const struct stat *st)
+{
+	return u->known && u->seen.dev == st->st_dev &&
+	       u->seen.ino == st->st_ino &&
+	       u->seen.ctime.tv_sec == st->st_ctim.tv_sec &&
+	       u->seen.ctime.tv_nsec == st->st_ctim.tv_nsec;
+}
+
+/*
+ * [lock] Rules that went away without others in their place, or others that
+ * nobody with the key wrote, leave those that there were in force.
+ */
+static int look(struct chaosimg_archive *a)
+{
+	struct rules_use *u = a->rules;
+	struct chaosimg_rules *rules;
+	struct stat st;
+	int err;
+
+	if (fstatat(a->fd, RULES_FILE, &st, AT_SYMLINK_NOFOLLOW)) {
+		if (errno == ENOENT)
+			return 0;
+		return u->rules ? 0 : fail_errno(RULES_FILE);
+	}
+	if (is_seen(u, &st))
+		return 0;
+	err = chaosimg_rules_load(a, &rules);
+	if (err == -ENOMEM)
+		return err;
+	u->known = true;
+	u->seen = (struct config_stamp){
+		.dev = st.st_dev, .ino = st.st_ino, .ctime = st.st_ctim
+	};
+	if (err) {
+		tell(u, -1, chaosimg_errmsg());
+		return 0;
+	}
+	chaosimg_rules_free(u->rules);
+	u->rules = rules;
+	return 0;
+}
+
+/* The rules that are in force; @some: there are some, though none to be had. */
+static int current(struct chaosimg_archive *a, struct chaosimg_rules **out,
+		   bool *some)
+{
+	int err;
+
+	pthread_mutex_lock(&a->rules->lock);
+	err = look(a);
+	*out = a->rules->rules ? rules_hold(a->rules->rules) : NULL;
+	*some = a->rules->known;
+	pthread_mutex_unlock(&a->rules->lock);
+	return err;
+}
+
+int rules_apply(struct chaosimg_archive *a, const struct dicom_source *src,
+		struct rules_outcome **out)
+{
+	struct chaosimg_rules *rules;
+	bool some;
+	int ret;
+
+	*out = NULL;
+	if (a->fd < 0)
+		return 0;
+	ret = current(a, &rules, &some);
+	if (ret || !some || (rules && !rules->rule.n)) {
+		chaosimg_rules_free(rules);
+		return ret;
+	}
+	*out = calloc(1, sizeof(**out));
+	if (!*out)
+		ret = fail(ENOMEM, "out of memory");
+	else if (rules)
+		ret = rules_match(rules, src, *out);
+	else
+		(*out)->cut.hold = "the archive's rules cannot be read";
+	if (*out)
+		(*out)->policy = NULL;	/* is part of what is freed now */
+	chaosimg_rules_free(rules);
+	if (ret < 0) {
+		free(*out);
+		*out = NULL;
+	}
+	return ret < 0 ? ret : 0;
+}
