@@ -348,8 +348,7 @@ static bool applies(const struct matcher *m, const struct rule *rule)
 static void apply(const struct chaosimg_rules *r, const struct rule *rule,
 		  struct rules_outcome *out)
 {
-	const struct dicom_rect *rect =
-		(const struct dicom_rect *)r->region.p + rule->region;
+	const struct dicom_rect *rect = r->region.p;
 	struct dicom_cut *cut = &out->cut;
 
 	if (!out->policy && rule->policy[0])
@@ -363,7 +362,7 @@ static void apply(const struct chaosimg_rules *r, const struct rule *rule,
 				cut->hold = "there are more regions than can be cut out";
 			return;
 		}
-		cut->rect[cut->rects++] = rect[i];
+		cut->rect[cut->rects++] = rect[rule->region + i];
 	}
 }
 
