@@ -301,6 +301,22 @@ def rekey(m):
     m.do(m.sync, "f2")
 
 
+def policies(m):
+    """Keysets get wraps under policies, new ones and those that are there."""
+    if not os.path.exists("public"):
+        run("authority", "init", "x", "secret", "public")
+    for i in range(3):
+        m.do(m.write, f"f{i}", 0, data(4))
+        m.do(m.sync, f"f{i}")
+        m.do(m.sync, ".")
+        m.do(m.chaosimg, "policy", "set", "--keyfile", KEY, "--pixels",
+             f"a{i}@x", "--authority", "public", "--existing", ARCHIVE)
+    m.do(m.chaosimg, "policy", "remove", "--keyfile", KEY, ARCHIVE)
+    m.do(m.chaosimg, "rekey", "--reencrypt", "--keyfile", KEY, ARCHIVE)
+    m.do(m.write, "f0", 100, data(2))
+    m.do(m.sync, "f0")
+
+
 # --- checking ----------------------------------------------------------------
 
 class Found:
@@ -593,7 +609,8 @@ def main():
     make("--chunk-size", str(CHUNK))
     shutil.copytree(ARCHIVE, "empty", symlinks=True)
     folder = tmpfs()
-    for workload in (files, folders, names, links, keys, rekey):
+    for workload in (files, folders, names, links, keys, rekey,
+                     policies):
         if ONLY and workload.__name__ != ONLY:
             continue
         shutil.rmtree(ARCHIVE)

@@ -23,7 +23,7 @@ for source in tests/fuzz/fuzz_*.c; do
 	# The slow ones work on whole archives, or with pairings.
 	case $target in
 	fuse) runs=100 ;;
-	abe) runs=500 ;;
+	abe | policies) runs=500 ;;
 	file) runs=2000 ;;
 	config | escrow | keyset) runs=5000 ;;
 	*) runs=50000 ;;

@@ -18,6 +18,9 @@ enum {
 	PUBLIC_MAX = ABE_FRAME + 1 + CHAOSIMG_ATTRIBUTE_MAX + ABE_PUBLIC,
 };
 
+_Static_assert((int)POLICY_AUTHORITY_KEY == (int)ABE_PUBLIC,
+	       "what is stored of an authority is its key");
+
 int abe_authority_id(struct chaosimg_authority *a)
 {
 	uint8_t msg[sizeof(ID_LABEL) + 1 + CHAOSIMG_ATTRIBUTE_MAX + ABE_PUBLIC];
@@ -135,6 +138,24 @@ void chaosimg_authority_id(const struct chaosimg_authority *a,
 			   uint8_t id[CHAOSIMG_AUTHORITY_ID_SIZE])
 {
 	memcpy(id, a->id, ABE_ID);
+}
+
+int authority_decode(const char *where, const char *name,
+		     const uint8_t key[POLICY_AUTHORITY_KEY],
+		     struct chaosimg_authority **out)
+{
+	uint8_t bytes[1 + CHAOSIMG_ATTRIBUTE_MAX + ABE_PUBLIC];
+	uint8_t *end = abe_put_text(bytes, 1, name);
+	struct abe_reader in = { .at = bytes };
+
+	end = abe_put(end, key, ABE_PUBLIC);
+	in.left = (size_t)(end - bytes);
+	return abe_take_public(&in, where, out);
+}
+
+const uint8_t *authority_key(const struct chaosimg_authority *a)
+{
+	return a->bytes;
 }
 
 /* --- what it issues -------------------------------------------------------- */

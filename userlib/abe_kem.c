@@ -374,6 +374,31 @@ int chaosimg_policy_of(const uint8_t *in, size_t len,
 	return ret;
 }
 
+int policy_peek(const uint8_t *bytes, size_t len, struct chaosimg_policy **out)
+{
+	struct opened o = { .policy = NULL };
+	struct abe_reader in;
+	int ret = abe_open(where, ABE_FILE_CIPHERTEXT, bytes, len, &in);
+
+	if (!ret)
+		ret = read_policy(&in, &o);
+	if (ret)
+		opened_free(&o);
+	else
+		*out = o.policy;
+	return ret;
+}
+
+int policy_head(const uint8_t *in, size_t len, size_t *head)
+{
+	struct opened o = { .policy = NULL };
+	int ret = read_ciphertext(in, len, &o);
+
+	*head = o.k.head;
+	opened_free(&o);
+	return ret;
+}
+
 /* --- decapsulating --------------------------------------------------------- */
 
 /* The user's key for a leaf: by the same authority, not by one of its name. */

@@ -11,6 +11,7 @@
 #include "credential.h"
 #include "error.h"
 #include "fdname.h"
+#include "keyset_policy.h"
 #include "keyring.h"
 
 static int unlock_whole(const struct config *cfg, const char *where,
@@ -92,6 +93,49 @@ static int load_shares(struct chaosimg_archive *a, const char *path,
 	return names_init(a);
 }
 
+static int load_for_user(struct chaosimg_archive *a, const char *path,
+			 const uint8_t *id, const struct chaosimg_user *u)
+{
+	uint8_t set;
+	int ret = keyset_promises(a, path, id, u, &set);
+
+	if (ret || !(set & ~a->held))
+		return ret;
+	ret = keyset_load_older(a, path, id);
+	if (!ret)
+		a->held |= keyring_find(a->ring, id)->held;
+	/* By attributes of another authority that has the same name. */
+	return ret == -EACCES ? 0 : ret;
+}
+
+/*
+ * Each keyset costs pairings: here only as many are opened as tell what the
+ * user holds at all, the others when a file needs them.
+ */
+static int load_by_attributes(struct chaosimg_archive *a, const char *path,
+			      const struct config *cfg,
+			      const struct chaosimg_user *u)
+{
+	uint32_t i;
+	int ret = 0;
+
+	for (i = cfg->keysets; i-- && !ret && a->held != HELD_ALL;)
+		ret = load_for_user(a, path, cfg->keyset[i], u);
+	if (!ret && !a->held)
+		ret = fail(EACCES, "%s: the attributes of %s open nothing of it",
+			   path, chaosimg_user_name(u));
+	return ret ? ret : names_init(a);
+}
+
+static int load_partial(struct chaosimg_archive *a, const char *path,
+			const struct config *cfg,
+			const struct chaosimg_credential *cred)
+{
+	return cred->kind == CREDENTIAL_USER ?
+	       load_by_attributes(a, path, cfg, cred->user) :
+	       load_shares(a, path, cfg);
+}
+
 static int open_data(struct chaosimg_archive *a, const char *path)
 {
 	a->data_fd = openat(a->fd, "data", O_RDONLY | O_DIRECTORY |
@@ -135,7 +179,7 @@ static int open_locked(int fd, int lock_fd, const char *path,
 		a->fd = fd;
 		a->lock_fd = lock_fd;
 		a->flags = flags;
-		ret = partial ? load_shares(a, path, cfg) :
+		ret = partial ? load_partial(a, path, cfg, cred) :
 				load_keysets(a, path, cfg);
 	}
 	if (!ret)

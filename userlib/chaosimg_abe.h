@@ -28,6 +28,7 @@ extern "C" {
 #define CHAOSIMG_AUTHORITIES_MAX	32	/* in a policy, and of a user */
 #define CHAOSIMG_USER_ATTRIBUTES_MAX	256	/* of a user */
 #define CHAOSIMG_AUTHORITY_ID_SIZE	32
+#define CHAOSIMG_COMPARTMENTS		3
 
 /* --- policies -------------------------------------------------------------- */
 
@@ -259,6 +260,139 @@ int chaosimg_policy_decapsulate(const struct chaosimg_user *u,
  */
 int chaosimg_policy_of(const uint8_t *in, size_t len,
 		       struct chaosimg_policy **out);
+
+/* --- policies of an archive ------------------------------------------------ */
+
+/*
+ * An archive's configuration holds a policy for each of its compartments, or
+ * none, and the public keys of the authorities that they name. Every keyset
+ * that is made from then on is wrapped under them, beside the archive key.
+ */
+
+/**
+ * struct chaosimg_policies - what an archive's new keysets are wrapped under
+ * @policy: for each compartment; NULL if it has none
+ * @authorities: how many of @authority are in use
+ * @authority: those that the policies name
+ */
+struct chaosimg_policies {
+	struct chaosimg_policy *policy[CHAOSIMG_COMPARTMENTS];
+	size_t authorities;
+	struct chaosimg_authority *authority[CHAOSIMG_AUTHORITIES_MAX];
+};
+
+/**
+ * chaosimg_policies_read() - read them without a key
+ * @path: the archive's directory
+ * @out: receives them; checked for damage, but not authenticated. Free them
+ *	with chaosimg_policies_free()
+ *
+ * Return: 0; -EBADMSG; -EPROTONOSUPPORT; -ENOMEM; the system's error.
+ */
+int chaosimg_policies_read(const char *path, struct chaosimg_policies **out);
+
+/**
+ * chaosimg_policies_get() - the same, authenticated
+ * @a: the archive, opened with its key
+ * @out: receives them
+ *
+ * Return: 0; -EACCES without the archive key; as chaosimg_policies_read().
+ */
+int chaosimg_policies_get(struct chaosimg_archive *a,
+			  struct chaosimg_policies **out);
+
+/** chaosimg_policies_free() - free them; NULL is allowed */
+void chaosimg_policies_free(struct chaosimg_policies *p);
+
+/**
+ * struct chaosimg_policies_change - what chaosimg_policies_set() does
+ * @set: bit mask of the compartments that get another policy, or none; 1 << c
+ * @policy: for each of those its policy, or NULL for none
+ * @authority: authorities that these policies may name, beside those that the
+ *	archive's policies name already
+ * @authorities: how many
+ */
+struct chaosimg_policies_change {
+	unsigned int set;
+	const struct chaosimg_policy *policy[CHAOSIMG_COMPARTMENTS];
+	const struct chaosimg_authority *const *authority;
+	size_t authorities;
+};
+
+/**
+ * chaosimg_policies_set() - change an archive's policies
+ * @a: the archive; CHAOSIMG_ARCHIVE_NOLOCK lets a mount hold it meanwhile
+ * @change: what is changed
+ * @id: receives the id of the keyset that is made under the new policies, and
+ *	serves new files from then on; may be NULL
+ *
+ * Policies and keyset come into force at once: after a crash there are both,
+ * or neither. Older keysets stay as they are.
+ *
+ * Return: 0; -ENOENT for an authority that is not known; -EEXIST if one goes by
+ * the name of another that a policy which stays believes; -EINVAL for too many;
+ * as chaosimg_archive_rekey().
+ */
+int chaosimg_policies_set(struct chaosimg_archive *a,
+			  const struct chaosimg_policies_change *change,
+			  uint8_t id[CHAOSIMG_ID_SIZE]);
+
+/**
+ * chaosimg_policies_extend() - wrap the keysets that are there under them, too
+ * @a: the archive
+ * @keysets: receives how many were changed
+ *
+ * Each keyset's file is replaced atomically; what it was wrapped under already
+ * stays. The newest one, which has them from the beginning, is done again.
+ *
+ * Return: 0; -ENOENT if the archive has no policies; -ENOSPC if a keyset has
+ * too many wraps; as chaosimg_archive_rekey().
+ */
+int chaosimg_policies_extend(struct chaosimg_archive *a, uint32_t *keysets);
+
+/**
+ * chaosimg_keyset_list() - the keysets that an archive's configuration lists
+ * @path: the archive's directory
+ * @ids: receives their ids, CHAOSIMG_ID_SIZE bytes each, the newest last;
+ *	free() it. Not authenticated
+ * @n: receives how many
+ *
+ * Return: as chaosimg_policies_read().
+ */
+int chaosimg_keyset_list(const char *path, uint8_t **ids, size_t *n);
+
+/**
+ * chaosimg_keyset_policies() - under which policies a keyset is wrapped
+ * @path: the archive's directory
+ * @id: the keyset's id
+ * @fn: called for each; if it does not return 0, that is the end
+ * @ctx: for @fn
+ *
+ * Not authenticated: only who has the attributes can tell.
+ *
+ * Return: 0; what @fn returned; -ENOKEY if the keyset is missing; -EBADMSG;
+ * -EPROTONOSUPPORT; -ENOMEM; the system's error.
+ */
+int chaosimg_keyset_policies(const char *path,
+			     const uint8_t id[CHAOSIMG_ID_SIZE],
+			     int (*fn)(void *ctx, enum chaosimg_compartment c,
+				       const struct chaosimg_policy *p),
+			     void *ctx);
+
+/**
+ * chaosimg_keyset_opens() - which compartments of a keyset a user can open
+ * @path: the archive's directory
+ * @id: the keyset's id
+ * @u: the user
+ * @set: receives a bit mask of them; 0 if there are none
+ *
+ * They are opened to find out.
+ *
+ * Return: 0; -ENOKEY if the keyset is missing; -EBADMSG; -EPROTONOSUPPORT;
+ * -ENOMEM; the system's error.
+ */
+int chaosimg_keyset_opens(const char *path, const uint8_t id[CHAOSIMG_ID_SIZE],
+			  const struct chaosimg_user *u, unsigned int *set);
 
 #pragma GCC visibility pop
 

@@ -120,6 +120,7 @@ static int render_body(const struct config *cfg, char **text, size_t *len)
 		print_keyset(out, cfg);
 	else
 		print_keyset_ids(out, cfg);
+	policies_print(out, &cfg->policies);
 	if (fclose(out)) {
 		free(*text);
 		*text = NULL;
@@ -354,6 +355,8 @@ static int parse_members(struct json_object *root, const char *where,
 		ret = parse_keyset(root, where, cfg);
 	else if (!ret)
 		ret = parse_keyset_ids(root, where, cfg);
+	if (!ret && cfg->kind == CONFIG_ARCHIVE)
+		ret = policies_parse(root, where, &cfg->policies);
 	if (!ret)
 		ret = config_json_hex(root, where, "mac", cfg->mac,
 				      sizeof(cfg->mac));

@@ -12,6 +12,7 @@
 
 #include "archive.h"
 #include "keyset.h"
+#include "policies.h"
 #include "slot.h"
 
 #define CONFIG_NAME	"chaosimg.json"
@@ -40,7 +41,7 @@ enum config_kind {
  * @keyset: ids, the newest last; an image has just one
  * @keyset_created: of an image's keyset, which has no file
  * @keyset_wrapped: an image's keyset
- *
+ * @policies: what new keysets are wrapped under; an image has none
  * @mac: under a key that is derived from the archive key
  */
 struct config {
@@ -55,6 +56,7 @@ struct config {
 	uint8_t keyset[CONFIG_KEYSETS_MAX][CHAOSIMG_ID_SIZE];
 	uint64_t keyset_created;
 	uint8_t keyset_wrapped[KEYSET_WRAPPED];
+	struct policies policies;
 	uint8_t mac[CONFIG_MAC_SIZE];
 };
 

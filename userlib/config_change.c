@@ -34,7 +34,12 @@ int config_change_end(struct config_change *c, int ret)
 {
 	if (!ret)
 		ret = config_store(c->a->fd, c->path, c->cfg, c->a->ring);
+	config_change_cancel(c);
+	return ret;
+}
+
+void config_change_cancel(struct config_change *c)
+{
 	free(c->cfg);
 	close(c->lock);
-	return ret;
 }

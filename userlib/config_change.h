@@ -41,4 +41,7 @@ int config_change_begin(struct config_change *c, struct chaosimg_archive *a);
  */
 int config_change_end(struct config_change *c, int ret);
 
+/** config_change_cancel() - leave it as it is, and let others change it */
+void config_change_cancel(struct config_change *c);
+
 #endif

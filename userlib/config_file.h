@@ -11,7 +11,7 @@
 
 enum {
 	/* The largest configuration or keyset file that is read. */
-	CONFIG_FILE_MAX = 256 << 10,
+	CONFIG_FILE_MAX = 1 << 20,
 };
 
 /**

@@ -16,7 +16,9 @@
 #include "error.h"
 #include "fdname.h"
 #include "fsck.h"
+#include "hex.h"
 #include "keyring.h"
+#include "keyset_policy.h"
 #include "rules.h"
 
 #define KEYSETS		"keysets"
@@ -194,6 +196,35 @@ static int is_listed(const struct chaosimg_archive *a, const char *name)
 	return found;
 }
 
+static int look_at_wrap(void *ctx, const struct policy_wrap *w)
+{
+	size_t head;
+
+	(void)ctx;
+	return policy_head(w->ciphertext, w->len, &head);
+}
+
+/* The archive key opens it all the same: only users need these. */
+static int check_policies(struct check *c, const char *name, const char *path)
+{
+	uint8_t id[CHAOSIMG_ID_SIZE];
+	struct keyset_text t;
+	int err;
+
+	if (!hex_decode(name, id, sizeof(id)))
+		return 0;
+	err = keyset_read(fsck_of(c)->a, "archive", id, &t);
+	if (err)
+		return err == -ENOKEY ? 0 : err;	/* Just dropped. */
+	err = keyset_policy_wraps(&t, look_at_wrap, NULL);
+	json_object_put(t.root);
+	if (err != -EBADMSG)
+		return err;
+	tell_path(c, path, "a wrap under a policy is damaged",
+		  CHAOSIMG_REMEDY_NONE, NULL);
+	return 0;
+}
+
 /* A keyset is there before it is listed, and after. */
 static int check_keyset(struct check *c, int fd, const char *name,
 			const char *path)
@@ -208,6 +239,8 @@ static int check_keyset(struct check *c, int fd, const char *name,
 	if (!ret)
 		tell_path(c, path, "not in the configuration's list",
 			  CHAOSIMG_REMEDY_NONE, NULL);
+	else if (ret > 0)
+		return check_policies(c, name, path);
 	return ret < 0 ? ret : 0;
 }
 

@@ -17,6 +17,7 @@
 #include "keyring.h"
 #include "keyset.h"
 #include "keyset_share.h"
+#include "policy_wrap.h"
 
 #define WRAPPING_LABEL	"chaosimg compartment wrapping key v1"
 
@@ -25,8 +26,6 @@ enum {
 	AT_STRUCTURE = CHAOSIMG_KEY_SIZE,
 	AT_DIR_MAC = 2 * CHAOSIMG_KEY_SIZE,
 	AT_NAMES = 3 * CHAOSIMG_KEY_SIZE,
-
-	AAD_SIZE = 2 * CHAOSIMG_ID_SIZE + 8 + 1,
 };
 
 static const char *const texts[COMPARTMENTS] = {
@@ -60,13 +59,14 @@ size_t share_wrapped_size(enum chaosimg_compartment c)
 	return share_size(c) + WRAP_OVERHEAD;
 }
 
-static void make_aad(const uint8_t *archive_id, const struct keyset *ks,
-		     enum chaosimg_compartment c, uint8_t aad[AAD_SIZE])
+void share_aad(const uint8_t archive_id[CHAOSIMG_ID_SIZE],
+	       const struct keyset *ks, enum chaosimg_compartment c,
+	       uint8_t aad[SHARE_AAD])
 {
 	memcpy(aad, archive_id, CHAOSIMG_ID_SIZE);
 	memcpy(aad + CHAOSIMG_ID_SIZE, ks->id, CHAOSIMG_ID_SIZE);
 	put_le64(aad + 2 * CHAOSIMG_ID_SIZE, ks->created);
-	aad[AAD_SIZE - 1] = (uint8_t)c;
+	aad[SHARE_AAD - 1] = (uint8_t)c;
 }
 
 int share_wrap(const struct chaosimg_archive *a, const struct keyset *ks,
@@ -74,7 +74,7 @@ int share_wrap(const struct chaosimg_archive *a, const struct keyset *ks,
 	       const uint8_t kek[CHAOSIMG_KEY_SIZE],
 	       uint8_t wrapped[SHARE_WRAPPED_MAX])
 {
-	uint8_t aad[AAD_SIZE];
+	uint8_t aad[SHARE_AAD];
 	uint8_t *share;
 	int ret;
 
@@ -89,7 +89,7 @@ int share_wrap(const struct chaosimg_archive *a, const struct keyset *ks,
 	if (c == CHAOSIMG_IDENTITY)
 		memcpy(share + AT_NAMES, keyring_names(a->ring),
 		       CHAOSIMG_KEY_SIZE);
-	make_aad(a->id, ks, c, aad);
+	share_aad(a->id, ks, c, aad);
 	ret = wrap_key(kek, aad, sizeof(aad), share, share_size(c), wrapped);
 	secret_free(share);
 	return ret;
@@ -123,12 +123,12 @@ int share_unwrap(const uint8_t archive_id[CHAOSIMG_ID_SIZE],
 		 struct opened_keyset *o)
 {
 	uint8_t *share = secret_alloc(SHARE_MAX);
-	uint8_t aad[AAD_SIZE];
+	uint8_t aad[SHARE_AAD];
 	int ret;
 
 	if (!share)
 		return -ENOMEM;
-	make_aad(archive_id, &o->set, c, aad);
+	share_aad(archive_id, &o->set, c, aad);
 	ret = unwrap_key(kek, aad, sizeof(aad), wrapped, share, share_size(c));
 	if (ret == -EKEYREJECTED)
 		ret = fail(EBADMSG, "%s: damaged: the share of %s is not of this keyset, or altered",
@@ -191,6 +191,22 @@ static int open_compartment(const struct chaosimg_archive *a,
 			    wrapped, where, o);
 }
 
+/* Any that opens will do: a keyset may be under several policies. */
+static int open_policy(const struct chaosimg_archive *a,
+		       struct json_object *wrap, const char *where,
+		       struct opened_keyset *o)
+{
+	const struct chaosimg_credential *cred = keyring_credential(a->ring);
+	struct policy_wrap w;
+	int ret = policy_wrap_parse(wrap, where, &w);
+
+	if (ret)
+		return ret;
+	ret = policy_wrap_try(&w, a->id, cred->user, where, o);
+	policy_wrap_free(&w);
+	return ret;
+}
+
 static int open_wrap(const struct chaosimg_archive *a, struct json_object *wrap,
 		     const char *where, struct opened_keyset *o)
 {
@@ -204,6 +220,8 @@ static int open_wrap(const struct chaosimg_archive *a, struct json_object *wrap,
 	if (cred->kind == CREDENTIAL_COMPARTMENTS &&
 	    !strcmp(under, "compartment"))
 		return open_compartment(a, wrap, where, o);
+	if (cred->kind == CREDENTIAL_USER && !strcmp(under, "policy"))
+		return open_policy(a, wrap, where, o);
 	return 0;
 }
 

@@ -17,6 +17,7 @@ enum {
 	/* The largest, identity's: three keys as in all, and the names key. */
 	SHARE_MAX = 4 * CHAOSIMG_KEY_SIZE,
 	SHARE_WRAPPED_MAX = SHARE_MAX + WRAP_OVERHEAD,
+	SHARE_AAD = 2 * CHAOSIMG_ID_SIZE + 8 + 1,
 };
 
 /**
@@ -41,6 +42,17 @@ int compartment_parse(const char *text);
 
 /** share_wrapped_size() - bytes of a compartment's share that is wrapped */
 size_t share_wrapped_size(enum chaosimg_compartment c);
+
+/**
+ * share_aad() - what a wrap of a share is bound to
+ * @archive_id: the archive's id
+ * @ks: the keyset: its id and time
+ * @c: the compartment
+ * @aad: receives it
+ */
+void share_aad(const uint8_t archive_id[CHAOSIMG_ID_SIZE],
+	       const struct keyset *ks, enum chaosimg_compartment c,
+	       uint8_t aad[SHARE_AAD]);
 
 /**
  * share_wrap() - make a share and wrap it

@@ -19,6 +19,8 @@ enum {
 	POLICY_TEXT_MAX = 4096,
 	/* Longest "attribute@authority". */
 	POLICY_LEAF_MAX = 2 * CHAOSIMG_ATTRIBUTE_MAX + 1,
+	/* An authority's public key, E and Y, without its name. */
+	POLICY_AUTHORITY_KEY = 624,
 };
 
 /**
@@ -77,6 +79,39 @@ bool policy_print(struct chaosimg_policy *p);
  * @have: for each leaf, whether its attribute is there
  */
 bool policy_holds(const struct chaosimg_policy *p, const bool *have);
+
+/**
+ * policy_peek() - as chaosimg_policy_of(), but looks at nothing else
+ * @in: the ciphertext
+ * @len: its length
+ * @out: receives the policy
+ * Return: as chaosimg_policy_of().
+ */
+int policy_peek(const uint8_t *in, size_t len, struct chaosimg_policy **out);
+
+/**
+ * policy_head() - the part of a ciphertext that says what it is under
+ * @in: the ciphertext
+ * @len: its length
+ * @head: receives how many bytes of it depend on policy and authorities alone
+ * Return: 0; -EBADMSG; -EPROTONOSUPPORT; -ENOMEM.
+ */
+int policy_head(const uint8_t *in, size_t len, size_t *head);
+
+/**
+ * authority_decode() - an authority from its name and its key's bytes
+ * @where: where they were found, for the error text
+ * @name: its name
+ * @key: as authority_key() gives it
+ * @out: receives it, for chaosimg_authority_free()
+ * Return: 0; -EBADMSG if it is none; -ENOMEM; -EIO.
+ */
+int authority_decode(const char *where, const char *name,
+		     const uint8_t key[POLICY_AUTHORITY_KEY],
+		     struct chaosimg_authority **out);
+
+/** authority_key() - Return: its key's bytes, which live as long as @a */
+const uint8_t *authority_key(const struct chaosimg_authority *a);
 
 /** policy_name_ok() - may an attribute or an authority be called so? */
 bool policy_name_ok(const char *name, size_t len);

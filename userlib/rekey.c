@@ -14,6 +14,7 @@
 #include "config_change.h"
 #include "error.h"
 #include "keyring.h"
+#include "keyset_policy.h"
 
 /* --- made ----------------------------------------------------------------- */
 
@@ -39,6 +40,19 @@ static int set_time(struct config_change *c, struct keyset *ks)
 	return ret;
 }
 
+/* Under the policies as they are, or are about to be. */
+static int store_keyset(struct config_change *c, const struct keyset *ks)
+{
+	struct policy_texts texts;
+	int ret = keyset_policy_texts(c->a, ks, &c->cfg->policies, &texts);
+
+	if (!ret)
+		ret = keyset_store(c->a, c->path, ks,
+				   (const char *const *)texts.text, texts.n);
+	policy_texts_free(&texts);
+	return ret;
+}
+
 /* Its file is durable before a configuration names it. */
 static int append_keyset(struct config_change *c, struct keyset *ks)
 {
@@ -50,7 +64,7 @@ static int append_keyset(struct config_change *c, struct keyset *ks)
 			    c->path, CONFIG_KEYSETS_MAX);
 	ret = set_time(c, ks);
 	if (!ret)
-		ret = keyset_store(c->a, c->path, ks, NULL, 0);
+		ret = store_keyset(c, ks);
 	if (!ret)
 		memcpy(cfg->keyset[cfg->keysets++], ks->id, sizeof(ks->id));
 	return ret;
@@ -74,7 +88,16 @@ static void discard_keyset(struct chaosimg_archive *a, const char *path,
 	free(cfg);
 }
 
-static int rekey(struct chaosimg_archive *a, struct keyset *ks)
+static int change_policies(struct config_change *c,
+			   const struct chaosimg_policies_change *change)
+{
+	return policies_change(&c->cfg->policies, change->set, change->policy,
+			       change->authority, change->authorities);
+}
+
+static int rekey(struct chaosimg_archive *a,
+		 const struct chaosimg_policies_change *change,
+		 struct keyset *ks)
 {
 	char why[512];
 	struct config_change c;
@@ -82,7 +105,9 @@ static int rekey(struct chaosimg_archive *a, struct keyset *ks)
 
 	if (ret)
 		return ret;
-	ret = config_change_end(&c, append_keyset(&c, ks));
+	if (change)
+		ret = change_policies(&c, change);
+	ret = config_change_end(&c, ret ? ret : append_keyset(&c, ks));
 	if (!ret)
 		return keyring_add(a->ring, ks);
 	snprintf(why, sizeof(why), "%s", chaosimg_errmsg());
@@ -90,19 +115,33 @@ static int rekey(struct chaosimg_archive *a, struct keyset *ks)
 	return fail(-ret, "%s", why);
 }
 
-int chaosimg_archive_rekey(struct chaosimg_archive *a,
-			   uint8_t id[CHAOSIMG_ID_SIZE])
+static int make(struct chaosimg_archive *a,
+		const struct chaosimg_policies_change *change,
+		uint8_t id[CHAOSIMG_ID_SIZE])
 {
 	struct keyset *ks;
 	int ret = keyset_new(&ks);
 
 	if (ret)
 		return ret;
-	ret = rekey(a, ks);
+	ret = rekey(a, change, ks);
 	if (!ret && id)
 		memcpy(id, ks->id, CHAOSIMG_ID_SIZE);
 	secret_free(ks);
 	return ret;
+}
+
+int chaosimg_archive_rekey(struct chaosimg_archive *a,
+			   uint8_t id[CHAOSIMG_ID_SIZE])
+{
+	return make(a, NULL, id);
+}
+
+int chaosimg_policies_set(struct chaosimg_archive *a,
+			  const struct chaosimg_policies_change *change,
+			  uint8_t id[CHAOSIMG_ID_SIZE])
+{
+	return make(a, change, id);
 }
 
 /* --- noticed -------------------------------------------------------------- */
