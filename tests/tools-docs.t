@@ -101,6 +101,12 @@ def completion():
     same("which is any file", complete("user", "add", "f"), ["file"])
     same("so is a public key", complete("policy", "check", "-a", "x",
                                         "--authority", "f"), ["file"])
+    same("what policies are for", complete("policy", ""),
+         ["check", "remove", "set", "show", "test"])
+    same("a policy is no file", complete("policy", "set", "--pixels", ""), [])
+    same("a user's key is any file", complete("policy", "test", "--user", "f"),
+         ["file"])
+    same("but not a user", complete("authority", "issue", "--user", "f"), [])
     same("an IV is not a file", complete("cipher", "-i", ""), [])
     same("what is measured is a directory", complete("bench", ""),
          ["dir with space"])

@@ -19,7 +19,8 @@ _chaosimg_options() { # COMMAND: its options
 	bench)	echo "--seconds --json $common" ;;
 	authority) echo "--user --output $common" ;;
 	user)	echo "$common" ;;
-	policy)	echo "--authority $common" ;;
+	policy)	echo "$credential --authority --clinical --identity --pixels \
+		--existing --force --user --attribute $common" ;;
 	rules)	echo "$credential $common" ;;
 	esac
 }
@@ -69,7 +70,11 @@ _chaosimg_argument() { # COMMAND PREV
 	--compartments)
 		_chaosimg_words clinical identity pixels clinical,identity \
 			clinical,pixels identity,pixels ;;
-	--seconds | --user)
+	--user)
+		if [ "$1" = policy ]; then
+			_chaosimg_files
+		fi ;;
+	--seconds | --attribute | --clinical | --identity | --pixels)
 		;;
 	*)
 		return 1 ;;
@@ -111,7 +116,7 @@ _chaosimg() {
 		case $command in
 		authority) _chaosimg_words init issue show ;;
 		user)	_chaosimg_words add show ;;
-		policy)	_chaosimg_words check test ;;
+		policy)	_chaosimg_words check test set show remove ;;
 		rules)	_chaosimg_words check set show test ;;
 		esac ;;
 	init:* | scrub:* | fsck:* | bench:* | rekey:*) _chaosimg_files -d ;;
