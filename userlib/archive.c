@@ -24,6 +24,8 @@ static int new_archive(const uint8_t id[CHAOSIMG_ID_SIZE], uint32_t chunk_size,
 	memcpy(a->id, id, sizeof(a->id));
 	a->chunk_size = chunk_size;
 	ret = chaosimg_archive_set_cipher(a, NULL);
+	if (!ret)
+		ret = rules_use_new(a);
 	if (ret)
 		chaosimg_archive_close(a);
 	else
@@ -44,8 +46,6 @@ int archive_new(const uint8_t id[CHAOSIMG_ID_SIZE],
 	ret = keyring_new(key, &a->ring);
 	if (!ret)
 		ret = names_init(a);
-	if (!ret)
-		ret = rules_use_new(a);
 	if (ret)
 		chaosimg_archive_close(a);
 	else
