@@ -278,6 +278,7 @@ int content_close(struct inode *in)
 			     0 : seconds() + WRITEBACK_SECONDS;
 	err = chaosimg_file_clean(in->file) ? close_clean(in) : close_file(in);
 	in->file = NULL;
+	log_held(in);
 	if (err)
 		log_damage(err, in, NULL);
 	in->mtime_known = false;
@@ -301,6 +302,7 @@ int content_flush(struct inode *in)
 	int err = chaosimg_file_flush(in->file);
 
 	unpin_mtime(in);
+	log_held(in);
 	return err ? log_damage(err, in, NULL) : 0;
 }
 
@@ -309,6 +311,7 @@ int content_sync(struct inode *in)
 	int err = chaosimg_file_sync(in->file);
 
 	unpin_mtime(in);
+	log_held(in);
 	return err ? log_damage(err, in, NULL) : 0;
 }
 

@@ -214,8 +214,14 @@ void log_often(int priority, const char *line);
  */
 void log_cause(struct inode *in, const char *name, const char *cause);
 
-/** log_held() - for chaosimg_archive_on_held() */
-void log_held(void *ctx, int fd, const char *what);
+/** log_note_held() - for chaosimg_archive_on_held(); see log_held() */
+void log_note_held(void *ctx, int fd, const char *what);
+
+/**
+ * log_held() - say that a file's pixels were held back, and why
+ * @in: a file that may just have been sealed in this thread
+ */
+void log_held(struct inode *in);
 
 /**
  * log_damage() - say which stored object is damaged, with chaosimg_errmsg()

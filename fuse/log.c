@@ -102,7 +102,8 @@ static bool is_damage(int err)
 	       err == -EPROTONOSUPPORT;
 }
 
-void log_cause(struct inode *in, const char *name, const char *cause)
+static void say_cause(int priority, struct inode *in, const char *name,
+		      const char *cause)
 {
 	char path[4096] = "?", line[6144];
 
@@ -112,22 +113,51 @@ void log_cause(struct inode *in, const char *name, const char *cause)
 	}
 	snprintf(line, sizeof(line), "%s%s%s: %s", path, name ? "/" : "",
 		 name ? name : "", cause);
-	log_often(LOG_ERR, line);
+	log_often(priority, line);
 }
 
-void log_held(void *ctx, int fd, const char *what)
+void log_cause(struct inode *in, const char *name, const char *cause)
 {
-	char path[4096], line[6144];
+	say_cause(LOG_ERR, in, name, cause);
+}
+
+/*
+ * A descriptor of a file that was made without a name leads to no name, so this
+ * is said by who knows the inode, in the same thread and soon.
+ */
+static _Thread_local struct {
+	const char *why;
+	dev_t dev;
+	ino_t ino;
+} held;
+
+void log_note_held(void *ctx, int fd, const char *what)
+{
+	struct stat st;
 
 	(void)ctx;
 	if (fd < 0) {
-		log_line(LOG_ERR, "%s", what);
+		log_often(LOG_ERR, what);
 		return;
 	}
-	stored_path(fd, path, sizeof(path));
-	snprintf(line, sizeof(line), "%s: all pixels are held back from who lacks identity: %s",
-		 path, what);
-	log_often(LOG_WARNING, line);
+	if (fstat(fd, &st))
+		return;
+	held.why = what;
+	held.dev = st.st_dev;
+	held.ino = st.st_ino;
+}
+
+void log_held(struct inode *in)
+{
+	char cause[256];
+
+	if (!held.why)
+		return;
+	snprintf(cause, sizeof(cause), "all pixels are held back from who lacks identity: %s",
+		 held.why);
+	held.why = NULL;
+	if (held.dev == in->dev && held.ino == in->ino)
+		say_cause(LOG_WARNING, in, NULL, cause);
 }
 
 int log_damage(int err, struct inode *in, const char *name)

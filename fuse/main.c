@@ -106,7 +106,7 @@ static int open_archive(struct options *o)
 	chaosimg_credential_free(cred);
 	if (err)
 		return complain_library();
-	chaosimg_archive_on_held(fs.archive, log_held, NULL);
+	chaosimg_archive_on_held(fs.archive, log_note_held, NULL);
 	return choose_cipher(o);
 }
 

@@ -93,8 +93,9 @@ int chaosimg_rules_load(struct chaosimg_archive *a,
  * chaosimg_archive_on_held() - be told of pixels that are held back
  * @a: the archive; no file of it is being written yet
  * @notice: called when a file is sealed that rules ask to cut, and that cannot
- *	be cut, with its stored file's descriptor and why; and with -1 when the
- *	archive's rules cannot be used. It must not call the library with @a.
+ *	be cut, with its stored file's descriptor and why, a static text, in
+ *	the thread that seals; and with -1 when the archive's rules cannot be
+ *	used. It must not call the library with @a.
  * @ctx: for @notice
  */
 void chaosimg_archive_on_held(struct chaosimg_archive *a,
