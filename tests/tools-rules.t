@@ -128,6 +128,12 @@ def archive():
     same("shown as they were written", works("show", "rules", "show", *KEY,
                                              "a"), RULES)
     images("test", *KEY, "a")
+    works("a key for pixels", "key", "export", *KEY, "--compartments",
+          "pixels", "a", "p.key")
+    fails("does not show them", 1, "need all keys", "rules", "show",
+          "--keyfile", "p.key", "a")
+    fails("nor set them", 1, "a: ", "rules", "set", "--keyfile", "p.key", "a",
+          "r")
     works("scrub finds nothing", "scrub", "a")
     works("nor does fsck", "fsck", *KEY, "a")
 

@@ -83,8 +83,8 @@ int chaosimg_rules_store(struct chaosimg_archive *a,
  * @out: receives them; free them with chaosimg_rules_free()
  *
  * Return: 0; -ENOENT if it has none; -EBADMSG if they are damaged or were
- * altered by someone without the key; -EPROTONOSUPPORT; -ENOMEM; the system's
- * error.
+ * altered by someone without the key; -EACCES if @a was opened with keys of
+ * compartments; -EPROTONOSUPPORT; -ENOMEM; the system's error.
  */
 int chaosimg_rules_load(struct chaosimg_archive *a,
 			struct chaosimg_rules **out);

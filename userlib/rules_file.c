@@ -22,6 +22,7 @@
 #include "error.h"
 #include "fdname.h"
 #include "hex.h"
+#include "keyring.h"
 #include "rules.h"
 
 #define MAC_LABEL	"chaosimg rules mac key v1"
@@ -196,6 +197,8 @@ int chaosimg_rules_load(struct chaosimg_archive *a,
 	int ret;
 
 	fdname(a->fd, path);
+	if (!keyring_whole(a->ring))
+		return fail(EACCES, "%s: its rules need all keys", path);
 	snprintf(where, sizeof(where), "%s/" RULES_FILE, path);
 	ret = config_file_read(a->fd, RULES_FILE, where, &text, &len);
 	if (ret)
