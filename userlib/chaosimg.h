@@ -760,9 +760,12 @@ int chaosimg_file_create(struct chaosimg_archive *a, int fd,
  * @flags: CHAOSIMG_FILE_*
  * @out: receives the file; close it with chaosimg_file_close()
  *
+ * Who has the keys of some compartments reads the others' bytes as its mask has
+ * them; of a file that is not sealed, or no DICOM if identity is missing, zeros.
+ *
  * Return: 0; -EIO if damaged, cut, extended or of another place; -ENOKEY;
- * -EPROTONOSUPPORT; -EROFS for writing to a read-only archive; -ENOMEM; the
- * system's error.
+ * -EACCES if no compartment of its keyset is held; -EPROTONOSUPPORT; -EROFS for
+ * writing to a read-only archive; -ENOMEM; the system's error.
  */
 int chaosimg_file_open(struct chaosimg_archive *a, int fd,
 		       const uint8_t binding[CHAOSIMG_BINDING_SIZE],
@@ -1030,8 +1033,8 @@ int chaosimg_file_info(struct chaosimg_file *f, struct chaosimg_file_info *info)
  * Every chunk, and the incremental MAC, which also finds an older record put
  * back in its place.
  *
- * Return: 0; -EIO with the first bad chunk in chaosimg_errmsg(); -ENOMEM; the
- * system's error.
+ * Return: 0; -EIO with the first bad chunk in chaosimg_errmsg(); -EACCES without
+ * all keys; -ENOMEM; the system's error.
  */
 int chaosimg_file_verify(struct chaosimg_file *f);
 

@@ -13,6 +13,7 @@
 
 #include "error.h"
 #include "file.h"
+#include "file_view.h"
 
 static int locks_init(struct chaosimg_file *f)
 {
@@ -67,6 +68,7 @@ static void file_free(struct chaosimg_file *f)
 	holes_free(&f->holes);
 	sets_all(&f->sets, SET_UNKNOWN);
 	plan_end(f);
+	view_free(f->view);
 	file_keys_free(f->keys);
 	pthread_cond_destroy(&f->freed);
 	pthread_mutex_destroy(&f->lock);
@@ -310,7 +312,7 @@ static int open_unsealed(struct chaosimg_file *f, const struct slots *s,
 		f->writable = false;
 		err = 0;
 	}
-	if (!err && f->snap.journal.length)
+	if (!err && f->snap.journal.length && f->keys->ks->held == HELD_ALL)
 		err = journal_overlay(f, &f->snap);
 	return err;
 }
@@ -362,6 +364,8 @@ int file_open_at(struct chaosimg_archive *a, int fd, uint64_t base,
 		err = open_slots(f, &s, flags);
 	if (!err)
 		sets_adopt(f);
+	if (!err)
+		err = view_open(f, &f->view);
 	if (!err && (flags & CHAOSIMG_FILE_WRITE) && !f->writable)
 		err = fail(EROFS, "the archive is open for reading only");
 out:

@@ -46,6 +46,7 @@ struct dirty {
 };
 
 struct dicom_mask;	/* dicom_mask.h */
+struct file_view;	/* file_view.h */
 struct plan;		/* file_seal.c */
 
 /** struct set_run - chunks from @start on, up to the next one's */
@@ -104,6 +105,7 @@ struct range {
  * @writable: it may be changed
  * @chunk_size: plaintext bytes in a chunk
  * @keys: its own keys
+ * @view: how it is shown to who has some keys; NULL: as it is
  * @rw: see above
  * @header: see above
  * @lock: see above
@@ -150,6 +152,7 @@ struct chaosimg_file {
 	bool writable;
 	uint32_t chunk_size;
 	struct file_keys *keys;
+	struct file_view *view;
 
 	pthread_rwlock_t rw;
 	pthread_mutex_t header;
@@ -394,6 +397,11 @@ bool in_snapshot(const struct chaosimg_file *f, uint64_t k);
 /** file_grow() - make the file at least @length long, with holes */
 int file_grow(struct chaosimg_file *f, uint64_t length);
 
+/* --- file_rw.c: reading and writing --- */
+
+/** plain_read() - [rw] @len bytes from @off on, within the file, as they are */
+int plain_read(struct chaosimg_file *f, uint8_t *out, size_t len, uint64_t off);
+
 /* --- file_stray.c: bytes where there should be none --- */
 
 /**
@@ -437,6 +445,9 @@ void sets_put(struct sets *s, uint64_t k, uint64_t count, unsigned int set);
 void sets_all(struct sets *s, unsigned int set);
 
 /* --- file_seal.c: masks, parts and sets when a file is sealed --- */
+
+/** set_of_owner() - the compartments that have the bytes of an owner in masks */
+unsigned int set_of_owner(unsigned int owner);
 
 /**
  * mask_set() - of which compartments does a chunk have bytes?

@@ -10,6 +10,7 @@
 
 #include "error.h"
 #include "file.h"
+#include "file_view.h"
 
 static int check_writable(const struct chaosimg_file *f)
 {
@@ -57,13 +58,25 @@ static ssize_t read_run(struct chaosimg_file *f, uint8_t *out, size_t len,
 	return err ? err : (ssize_t)len;
 }
 
+int plain_read(struct chaosimg_file *f, uint8_t *out, size_t len, uint64_t off)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n = read_run(f, out + done, len - done, off + done);
+
+		if (n < 0)
+			return (int)n;
+		done += n;
+	}
+	return 0;
+}
+
 ssize_t chaosimg_file_read(struct chaosimg_file *f, void *buf, size_t len,
 			   uint64_t off)
 {
-	uint8_t *out = buf;
 	uint64_t length;
-	size_t done = 0;
-	int err = 0;
+	int err;
 
 	pthread_rwlock_rdlock(&f->rw);
 	length = chaosimg_file_length(f);
@@ -71,14 +84,8 @@ ssize_t chaosimg_file_read(struct chaosimg_file *f, void *buf, size_t len,
 		len = 0;
 	else if (len > length - off)
 		len = length - off;
-	while (!err && done < len) {
-		ssize_t n = read_run(f, out + done, len - done, off + done);
-
-		if (n < 0)
-			err = (int)n;
-		else
-			done += n;
-	}
+	err = f->view ? view_read(f, buf, len, off) :
+			plain_read(f, buf, len, off);
 	pthread_rwlock_unlock(&f->rw);
 	return err ? err : (ssize_t)len;
 }
@@ -574,7 +581,8 @@ int64_t chaosimg_file_seek(struct chaosimg_file *f, uint64_t off, int whence)
 		return fail(EINVAL, "lseek: unknown whence");
 	pthread_rwlock_rdlock(&f->rw);
 	pthread_mutex_lock(&f->lock);
-	h = holes_next(&f->holes, k);
+	/* What masks show is data, whatever is stored. */
+	h = f->view ? NULL : holes_next(&f->holes, k);
 	if (off >= f->length)
 		pos = -ENXIO;
 	else if (whence == SEEK_HOLE)
@@ -634,9 +642,12 @@ static int verify_all(struct chaosimg_file *f, uint8_t *buf,
 int file_verify(struct chaosimg_file *f, int (*step)(void *ctx, uint64_t k),
 		void *ctx)
 {
-	uint8_t *buf = malloc(f->chunk_size);
+	uint8_t *buf;
 	int err;
 
+	if (f->keys->ks->held != HELD_ALL)
+		return fail(EACCES, "verifying a file needs all keys");
+	buf = malloc(f->chunk_size);
 	if (!buf)
 		return fail(ENOMEM, "out of memory");
 	pthread_rwlock_wrlock(&f->rw);

@@ -36,8 +36,7 @@ struct plan {
 
 /* --- whose bytes a chunk has -------------------------------------------------- */
 
-/* The one place that says who has to be there to be shown an owner's bytes. */
-static unsigned int set_of_owner(unsigned int owner)
+unsigned int set_of_owner(unsigned int owner)
 {
 	if (owner == DICOM_REGION)
 		return dicom_held(CHAOSIMG_IDENTITY) |
@@ -90,7 +89,7 @@ unsigned int chunk_set(struct chaosimg_file *f, uint64_t k, uint32_t len)
 
 /* --- the mask and the parts ---------------------------------------------------- */
 
-static ssize_t plain_read(void *ctx, void *buf, size_t len, uint64_t off)
+static ssize_t source_read(void *ctx, void *buf, size_t len, uint64_t off)
 {
 	struct chaosimg_file *f = ctx;
 	uint8_t *out = buf;
@@ -135,7 +134,7 @@ static int mask_by_rules(struct chaosimg_file *f, const uint8_t *key,
 			 struct dicom_mask *m)
 {
 	struct dicom_source src = {
-		.read = plain_read, .ctx = f, .length = f->length
+		.read = source_read, .ctx = f, .length = f->length
 	};
 	struct rules_outcome *o;
 	int ret = rules_apply(f->a, &src, &o);
@@ -252,7 +251,7 @@ static int gather_mask(struct plan *p)
 static int gather_parts(struct chaosimg_file *f, struct plan *p)
 {
 	struct dicom_source src = {
-		.read = plain_read, .ctx = f, .length = f->length
+		.read = source_read, .ctx = f, .length = f->length
 	};
 	uint8_t *buf = buffer_get(f->chunk_size);
 	uint8_t *blurred = buffer_get(f->chunk_size);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "basenc.h"
@@ -240,10 +241,11 @@ static int find_stored(struct chaosimg_archive *a, int dirfd, const char *name,
 {
 	size_t len = strnlen(name, CHAOSIMG_NAME_MAX + 1);
 	uint8_t sealed[NAME_SEALED_MAX];
+	struct stat st;
 	ssize_t n;
 
 	if (len == HASHED_LEN && is_hashed(name)) {
-		if (faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW))
+		if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW))
 			return fail_errno("%s", name);
 		n = read_companion(a->names, dirfd, name, sealed);
 		if (n < 0)
