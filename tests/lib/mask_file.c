@@ -9,6 +9,8 @@
  *	mask_file count REPEAT FILE..	divide them, make and pack their masks,
  *		REPEAT times
  *	mask_file divide REPEAT FILE..	only divide them
+ *
+ * UID_KEY: the key for UIDs, in hexadecimal digits.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -18,7 +20,7 @@
 
 #include "dicom_mask.h"
 
-static const uint8_t uid_key[DICOM_UID_KEY] = "a key for tests, and for nothing";
+static uint8_t uid_key[DICOM_UID_KEY] = "a key for tests, and for nothing";
 
 struct file {
 	uint8_t *p;
@@ -282,8 +284,18 @@ static void repeat(long times, bool mask, char **path, int paths)
 	}
 }
 
+static void take_uid_key(void)
+{
+	const char *text = getenv("UID_KEY");
+
+	for (size_t i = 0; text && i < sizeof(uid_key); i++)
+		if (sscanf(text + 2 * i, "%2" SCNx8, &uid_key[i]) != 1)
+			die("not a key", "UID_KEY");
+}
+
 int main(int argc, char **argv)
 {
+	take_uid_key();
 	if (argc > 3 && !strcmp(argv[1], "make")) {
 		for (int i = 3; i < argc; i++)
 			make_views(argv[2], i - 3, argv[i]);
