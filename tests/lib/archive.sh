@@ -36,6 +36,7 @@ scratch() {
 	daemon_log=$work/daemon.log
 	daemon=
 	helpers=()
+	views=()
 	mkdir "$mnt"
 	trap cleanup EXIT
 	trap 'exit 129' HUP
@@ -77,6 +78,22 @@ archive_umount() {
 	return $status
 }
 
+# view_mount FOLDER KEYFILE: the archive once more, read-only, at a new folder
+view_mount() {
+	local i
+	mkdir "$1" || return
+	views+=("$1")
+	helper "$BUILD/chaosimgfs" -f -o "ro,keyfile=$2" "$archive" "$1" \
+		>>"$daemon_log" 2>&1
+	for ((i = 0; i < 600; i++)); do
+		mountpoint -q "$1" && return
+		kill -0 "$helper" 2>/dev/null || break
+		sleep 0.05
+	done
+	tail -n 5 "$daemon_log" >&2
+	return 1
+}
+
 # helper COMMAND..: run a server in the background, ended at the latest by
 # cleanup; its process id is then in $helper
 helper() {
@@ -98,8 +115,11 @@ helper_stop() {
 
 # cleanup: end what was started, unmount what was mounted, remove the folder
 cleanup() {
-	local pid
+	local pid view
 	trap - EXIT HUP INT TERM
+	for view in "${views[@]}"; do
+		mountpoint -q "$view" && umount -l "$view"
+	done
 	for pid in "${helpers[@]}"; do
 		kill "$pid" 2>/dev/null
 		wait "$pid" 2>/dev/null
