@@ -15,7 +15,7 @@ import sys
 sys.dont_write_bytecode = True
 sys.path[:0] = ["tests/lib", "tests/model"]
 import abe_model as model  # noqa: E402
-from tap import BUILD, done, ok, same, scratch  # noqa: E402
+from tap import BUILD, done, ok, run, same, scratch, skip  # noqa: E402
 
 ALL = bool(os.environ.get("ABE_ALL"))
 
@@ -43,6 +43,39 @@ def check(name, vector, verify=False):
     return user, data
 
 
+def archive():
+    """An archive's wrap under a policy, from archive-format-keys.rst."""
+    for args in (
+            ("keyfile", "key"), ("init", "--keyfile", "key", "archive"),
+            ("authority", "init", "x", "secret", "public"),
+            ("authority", "issue", "-u", "u", "-o", "user", "secret", "a"),
+            ("policy", "set", "--keyfile", "key", "--identity", "a@x OR b@x",
+             "--authority", "public", "archive")):
+        result = run(*args)
+        ok(" ".join(args[:2]), not result.returncode, result.stderr)
+    try:
+        import format_reader as reader
+    except ImportError as error:
+        skip("a share under a policy", str(error))
+        return
+    whole = reader.Archive("archive", "key")
+    name = whole.config.json["keysets"][-1]
+    with open(f"archive/keysets/{name}.json", encoding="ascii") as f:
+        keyset = json.load(f)
+    wrap = next(w for w in keyset["wraps"] if w["under"] == "policy")
+    place = whole.config.id + bytes.fromhex(name) + \
+        reader.le(keyset["created"], 8) + b"\1"
+    with open("user", "rb") as f:
+        key = model.decapsulate(model.User(f.read()),
+                                bytes.fromhex(wrap["key"]), place)
+    keys = whole.keysets[bytes.fromhex(name)]
+    same("a share under a policy", wrap["compartment"] == "identity" and
+         reader.unwrap(key, bytes.fromhex(wrap["wrapped"]), place),
+         keys[1] + keys[3] + reader.expand(
+             whole.config.key, b"chaosimg directory mac key v1", 32) +
+         whole.names)
+
+
 def main():
     with open("tests/vectors/abe.json", encoding="ascii") as f:
         stored = json.load(f)
@@ -60,6 +93,7 @@ def main():
         user, data = check(f"new {i}", vector, i == 0)
     same("another context is refused", model.decapsulate(
         user, data["ciphertext"], data["context"] + b"x"), None)
+    archive()
     done()
 
 
