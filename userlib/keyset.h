@@ -57,23 +57,6 @@ int keyset_store(const struct chaosimg_archive *a, const char *path,
 		 size_t count);
 
 /**
- * keyset_rewrap() - write a keyset's file anew, with other wraps
- * @a: the archive, whole
- * @path: the archive's, for the error text
- * @id: the keyset's id
- * @drop: wraps with this "under" go; NULL to keep all
- * @more: further wraps, as for keyset_store()
- * @count: how many
- *
- * Atomic and durable. Takes the lock of the configuration meanwhile.
- *
- * Return: as keyset_store() and keyset_demand().
- */
-int keyset_rewrap(struct chaosimg_archive *a, const char *path,
-		  const uint8_t id[CHAOSIMG_ID_SIZE], const char *drop,
-		  const char *const *more, size_t count);
-
-/**
  * keyset_load() - read keysets/<id>.json, which then serves new files
  * @a: the archive
  * @path: the archive's, for the error text

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "archive_lock.h"
 #include "config_file.h"
 #include "error.h"
 #include "hex.h"
@@ -119,79 +118,4 @@ int keyset_store(const struct chaosimg_archive *a, const char *path,
 	}
 	free(text);
 	return fd < 0 ? fd : ret;
-}
-
-/* --- other wraps ----------------------------------------------------------- */
-
-/* Those that keyset_store() makes anew, and those that shall go, do not stay. */
-static bool stays(const char *under, const char *drop)
-{
-	return strcmp(under, "archive-key") && strcmp(under, "compartment") &&
-	       !(drop && !strcmp(under, drop));
-}
-
-/* In @all, before those in @more; the text belongs to @t. */
-static int collect(const struct keyset_text *t, const char *drop,
-		   const char *const *more, size_t count, const char **all,
-		   size_t *used)
-{
-	size_t i;
-
-	*used = 0;
-	for (i = 0; i < json_object_array_length(t->wraps); i++) {
-		struct json_object *wrap = json_object_array_get_idx(t->wraps,
-								     i);
-		const char *under;
-		int ret = keyset_wrap_under(wrap, t->where, &under);
-
-		if (ret)
-			return ret;
-		if (stays(under, drop))
-			all[(*used)++] = json_object_to_json_string_ext(
-				wrap, JSON_C_TO_STRING_PLAIN);
-	}
-	if (count > KEYSET_WRAPS_MAX)
-		return fail(ENOSPC, "%s: too many wraps for one keyset",
-			    t->where);
-	for (i = 0; i < count; i++)
-		all[(*used)++] = more[i];
-	return 0;
-}
-
-static int rewrap(struct chaosimg_archive *a, const char *path,
-		  const uint8_t *id, const char *drop, const char *const *more,
-		  size_t count)
-{
-	const char *all[2 * KEYSET_WRAPS_MAX];
-	const struct keyset *ks;
-	struct keyset_text t;
-	size_t used;
-	int ret;
-
-	ret = keyset_demand(a, id, &ks);
-	if (!ret)
-		ret = keyset_read(a, path, id, &t);
-	if (ret)
-		return ret;
-	ret = collect(&t, drop, more, count, all, &used);
-	if (!ret)
-		ret = keyset_store(a, path, ks, all, used);
-	json_object_put(t.root);
-	return ret;
-}
-
-int keyset_rewrap(struct chaosimg_archive *a, const char *path,
-		  const uint8_t id[CHAOSIMG_ID_SIZE], const char *drop,
-		  const char *const *more, size_t count)
-{
-	int lock, ret;
-
-	if (chaosimg_archive_readonly(a))
-		return fail(EROFS, "%s: opened read-only", path);
-	lock = archive_lock_config(a->fd, path);
-	if (lock < 0)
-		return lock;
-	ret = rewrap(a, path, id, drop, more, count);
-	close(lock);
-	return ret;
 }
