@@ -185,6 +185,22 @@ def killed():
         len(keysets()))
 
 
+def lost():
+    """An escrow has no policies: whoever restores one is told."""
+    result = run("key", "escrow", "--keyfile", KEY, "--output", "escrow",
+                 ARCHIVE)
+    ok("an escrow", result.returncode == 0, result)
+    shutil.copyfile(f"{ARCHIVE}/chaosimg.json", "saved")
+    os.unlink(f"{ARCHIVE}/chaosimg.json")
+    result = run("key", "restore", "--escrow", "escrow", "--new-keyfile", KEY,
+                 ARCHIVE)
+    ok("policies are missed", result.returncode == 0 and
+       b"its policies are lost" in result.stderr, result)
+    ok("and are gone", b"clinical -\nidentity -\npixels -\n" in
+       works("shown", *policy("show")))
+    shutil.copyfile("saved", f"{ARCHIVE}/chaosimg.json")
+
+
 # --- users mount it -----------------------------------------------------------
 
 def content(user, name):
@@ -374,6 +390,7 @@ def main():
     altered()
     removing()
     killed()
+    lost()
     if obstacle():
         skip("users mount it", obstacle())
     else:

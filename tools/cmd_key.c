@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chaosimg_abe.h"
 #include "escrow.h"
 
 struct request {
@@ -127,6 +128,34 @@ static int escrow(const struct request *r)
 	return status;
 }
 
+static int note(void *ctx, enum chaosimg_compartment c,
+		const struct chaosimg_policy *p)
+{
+	bool *any = ctx;
+
+	(void)c;
+	(void)p;
+	*any = true;
+	return 0;
+}
+
+/* They are in no escrow, but the newest keyset tells that there were some. */
+static void warn_of_policies(const char *archive)
+{
+	bool any = false;
+	uint8_t *ids;
+	size_t n;
+
+	if (chaosimg_keyset_list(archive, &ids, &n))
+		return;
+	chaosimg_keyset_policies(archive, ids + (n - 1) * CHAOSIMG_ID_SIZE,
+				 note, &any);
+	free(ids);
+	if (any)
+		message("%s: warning: its policies are lost: set them again, or new images are under none",
+			archive);
+}
+
 static int rebuild(const struct request *r, const struct escrow_text *text)
 {
 	struct chaosimg_credential *cred;
@@ -153,6 +182,7 @@ static int rebuild(const struct request *r, const struct escrow_text *text)
 	if (done.damaged)
 		message("%s: warning: keysets that are damaged or another archive's: %" PRIu32 "; files under them cannot be read",
 			r->archive, done.damaged);
+	warn_of_policies(r->archive);
 	return DONE;
 }
 
