@@ -208,6 +208,10 @@ void names_free(struct chaosimg_archive *a);
 int hkdf_expand(const uint8_t key[CHAOSIMG_KEY_SIZE], const void *info,
 		size_t info_len, uint8_t *out, size_t len);
 
+/** hmac_sha256() - RFC 2104. Return: 0 or -ENOMEM */
+int hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
+		uint8_t out[32]);
+
 /** random_bytes() - from OpenSSL's generator. Return: 0 or -EIO */
 int random_bytes(void *out, size_t len);
 

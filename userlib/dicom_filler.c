@@ -7,9 +7,8 @@
 #include <string.h>
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 
+#include "archive.h"
 #include "dicom_division.h"
 #include "dicom_filler.h"
 #include "dicom_vr.h"
@@ -218,15 +217,11 @@ struct digits {
 static int next_block(struct digits *d)
 {
 	uint8_t in[1 + 64];
-	unsigned int out = sizeof(d->block);
 
 	in[0] = d->number++;
 	memcpy(in + 1, d->text, d->len);
 	d->used = 0;
-	if (!HMAC(EVP_sha256(), d->key, DICOM_UID_KEY, in, 1 + d->len, d->block,
-		  &out))
-		return fail(EIO, "OpenSSL computes no HMAC");
-	return 0;
+	return hmac_sha256(d->key, DICOM_UID_KEY, in, 1 + d->len, d->block);
 }
 
 static int next_digit(struct digits *d, uint8_t *out)

@@ -25,12 +25,14 @@ enum {
 /**
  * struct plan - what a file is to be once it is sealed
  * @dicom: it is DICOM, and @mask its mask
+ * @want: the set of each chunk
  * @has_parts: @part is complete
  */
 struct plan {
 	bool dicom;
 	bool has_parts;
 	struct dicom_mask mask;
+	struct sets want;
 	struct part part[PART_COUNT];
 };
 
@@ -55,7 +57,7 @@ unsigned int mask_set(const struct dicom_mask *m, uint64_t k,
 	*end = to == m->length ? chunk_count(to, chunk_size) : to / chunk_size;
 	if (*end > k)
 		return set;
-	for (*end = k + 1; to < stop;)
+	for (*end = k + 1; to < stop && set != HELD_ALL;)
 		set |= set_of_owner(dicom_mask_owner(m, to, &to));
 	return set;
 }
@@ -65,13 +67,24 @@ static bool is_mixed(unsigned int set)
 	return set & (set - 1);
 }
 
+/* If memory runs out, all of them are unknown. */
+static void sets_from_mask(struct sets *s, const struct dicom_mask *m,
+			   uint32_t chunk_size)
+{
+	uint64_t chunks = chunk_count(m->length, chunk_size), end;
+
+	for (uint64_t k = 0; k < chunks; k = end) {
+		unsigned int set = mask_set(m, k, chunk_size, &end);
+
+		sets_put(s, k, end - k, set);
+	}
+}
+
 /* The set that chunk @k must have, as the chunks up to @end must. */
 static unsigned int wanted_set(const struct chaosimg_file *f, uint64_t k,
 			       uint64_t *end)
 {
-	*end = UINT64_MAX;
-	return f->plan->dicom ? mask_set(&f->plan->mask, k, f->chunk_size, end) :
-				RECORD_FOREIGN;
+	return sets_get(&f->plan->want, k, end);
 }
 
 unsigned int chunk_set(struct chaosimg_file *f, uint64_t k, uint32_t len)
@@ -222,7 +235,7 @@ static int gather_chunks(struct chaosimg_file *f, struct plan *p,
 		uint32_t len = chunk_len(f->length, f->chunk_size, k);
 		uint64_t at = k * f->chunk_size;
 
-		if (!is_mixed(mask_set(&p->mask, k, f->chunk_size, &end)))
+		if (!is_mixed(sets_get(&p->want, k, &end)))
 			continue;
 		end = k + 1;
 		bytes += len;
@@ -248,6 +261,16 @@ static int gather_mask(struct plan *p)
 	return err;
 }
 
+static int find_sets(struct plan *p, uint32_t chunk_size)
+{
+	uint64_t end;
+
+	sets_all(&p->want, SET_UNKNOWN);
+	sets_from_mask(&p->want, &p->mask, chunk_size);
+	return sets_get(&p->want, 0, &end) == SET_UNKNOWN ?
+		       fail(ENOMEM, "out of memory") : 0;
+}
+
 static int gather_parts(struct chaosimg_file *f, struct plan *p)
 {
 	struct dicom_source src = {
@@ -256,9 +279,11 @@ static int gather_parts(struct chaosimg_file *f, struct plan *p)
 	uint8_t *buf = buffer_get(f->chunk_size);
 	uint8_t *blurred = buffer_get(f->chunk_size);
 	struct dicom_blur *blur = NULL;
-	int err = buf && blurred ? gather_mask(p) :
+	int err = buf && blurred ? find_sets(p, f->chunk_size) :
 				   fail(ENOMEM, "out of memory");
 
+	if (!err)
+		err = gather_mask(p);
 	if (!err && p->mask.region)
 		err = dicom_blur_new(p->mask.region, &src, &blur);
 	if (!err)
@@ -284,6 +309,7 @@ static int gather_or_hold(struct chaosimg_file *f, struct plan *p)
 		return gather_parts(f, p);
 	/* It was one a moment ago: then it is as private as can be. */
 	memset(&f->snap.dicom, 0, sizeof(f->snap.dicom));
+	sets_all(&p->want, RECORD_FOREIGN);
 	p->dicom = false;
 	return ret;
 }
@@ -293,6 +319,7 @@ static void plan_free(struct chaosimg_file *f)
 	if (!f->plan)
 		return;
 	dicom_mask_free(&f->plan->mask);
+	sets_all(&f->plan->want, 0);
 	parts_free(f->plan->part);
 	free(f->plan);
 	f->plan = NULL;
@@ -311,8 +338,10 @@ static int make_plan(struct chaosimg_file *f, struct plan *p)
 	if (ret <= 0)
 		memset(&f->snap.dicom, 0, sizeof(f->snap.dicom));
 	p->dicom = ret > 0;
+	f->snap.dicom.unknown = ret < 0;
 	if (ret < 0)
 		return 1;
+	sets_all(&p->want, RECORD_FOREIGN);
 	ret = p->dicom ? gather_or_hold(f, p) : 0;
 	if (ret == -ENOMEM)
 		return ret;
@@ -377,8 +406,13 @@ static int store_again(struct chaosimg_file *f, uint64_t k, size_t *waiting)
 	struct dirty *d;
 	int err = dirty_make(f, k, false, &d);
 
+	if (err == -ENOMEM)
+		return err;
+	/* Damaged: there is no telling what belongs to whom. */
 	if (err)
-		return err == -ENOMEM ? err : 0;
+		f->plan->has_parts = false;
+	if (err)
+		return 0;
 	f->changed = true;
 	if (in_snapshot(f, k)) {
 		++*waiting;
@@ -438,32 +472,20 @@ void sets_adopt(struct chaosimg_file *f)
 {
 	const struct dicom_summary *d = &f->snap.dicom;
 	uint64_t at = 0, from = 0, to = 0, len;
-	unsigned int set = 0;
+	unsigned int set = HELD_ALL;
+	bool divided = d->present || d->unknown;
 
-	sets_all(&f->sets, f->snap.sealed && !d->present ? RECORD_FOREIGN :
-							    SET_UNKNOWN);
+	sets_all(&f->sets, f->snap.sealed && !divided ? RECORD_FOREIGN :
+						      SET_UNKNOWN);
 	for (uint32_t i = 0; i < d->segments; i++, at += len) {
 		len = d->segment[i] >> 2;
 		if (len <= to - from)
 			continue;
 		from = at;
 		to = at + len;
-		set = dicom_held(d->segment[i] & 3);
+		set = dicom_held(d->segment[i] & 3) & HELD_ALL;
 	}
-	dicom_outline_known(&f->outline, d->present, from, to, set);
-}
-
-static void sets_from_mask(struct chaosimg_file *f, const struct dicom_mask *m)
-{
-	uint64_t chunks = chunk_count(m->length, f->chunk_size), end;
-
-	pthread_mutex_lock(&f->lock);
-	for (uint64_t k = 0; k < chunks; k = end) {
-		unsigned int set = mask_set(m, k, f->chunk_size, &end);
-
-		sets_put(&f->sets, k, end - k, set);
-	}
-	pthread_mutex_unlock(&f->lock);
+	dicom_outline_known(&f->outline, divided, from, to, set);
 }
 
 void sets_from_parts(struct chaosimg_file *f)
@@ -477,8 +499,10 @@ void sets_from_parts(struct chaosimg_file *f)
 	if (parts_read(f, 1 << PART_MASK, part))
 		return;
 	if (!dicom_mask_unpack(part[PART_MASK].data, part[PART_MASK].len, &m)) {
+		pthread_mutex_lock(&f->lock);
 		if (m.length == f->snap.length)
-			sets_from_mask(f, &m);
+			sets_from_mask(&f->sets, &m, f->chunk_size);
+		pthread_mutex_unlock(&f->lock);
 		dicom_mask_free(&m);
 	}
 	parts_free(part);

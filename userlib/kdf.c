@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Keys from keys: HKDF-Expand, by OpenSSL. */
+/* Keys from keys: HKDF-Expand and HMAC, by OpenSSL. */
 #include <errno.h>
 #include <pthread.h>
 
@@ -100,4 +100,63 @@ int hkdf_expand(const uint8_t key[CHAOSIMG_KEY_SIZE], const void *info,
 		return 0;
 	OPENSSL_cleanse(out, len);
 	return fail(ENOMEM, "HKDF: derivation failed");
+}
+
+/* --- HMAC ------------------------------------------------------------------- */
+
+static pthread_once_t mac_once = PTHREAD_ONCE_INIT;
+static pthread_key_t mac_tls_key;
+static bool mac_ready;
+static EVP_MAC *hmac;
+
+static void mac_context_free(void *ctx)
+{
+	EVP_MAC_CTX_free(ctx);
+}
+
+static void init_mac_once(void)
+{
+	hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	mac_ready = hmac && !pthread_key_create(&mac_tls_key, mac_context_free);
+}
+
+/* As with HKDF, finding it takes longer than what it does. */
+static EVP_MAC_CTX *mac_context(void)
+{
+	char digest[] = "SHA256";
+	const OSSL_PARAM params[] = {
+		OSSL_PARAM_utf8_string(OSSL_MAC_PARAM_DIGEST, digest,
+				       sizeof(digest) - 1),
+		OSSL_PARAM_END
+	};
+	EVP_MAC_CTX *ctx;
+
+	pthread_once(&mac_once, init_mac_once);
+	if (!mac_ready)
+		return NULL;
+	ctx = pthread_getspecific(mac_tls_key);
+	if (ctx)
+		return ctx;
+	ctx = EVP_MAC_CTX_new(hmac);
+	if (ctx && EVP_MAC_CTX_set_params(ctx, params) &&
+	    !pthread_setspecific(mac_tls_key, ctx))
+		return ctx;
+	EVP_MAC_CTX_free(ctx);
+	return NULL;
+}
+
+int hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
+		uint8_t out[32])
+{
+	static const uint8_t none[CHAOSIMG_KEY_SIZE];
+	EVP_MAC_CTX *ctx = mac_context();
+	size_t n;
+	bool ok = ctx && EVP_MAC_init(ctx, key, key_len, NULL) &&
+		  EVP_MAC_update(ctx, data, len) &&
+		  EVP_MAC_final(ctx, out, &n, 32);
+
+	/* The context keeps a copy of the key until it gets another. */
+	if (ctx)
+		ok &= EVP_MAC_init(ctx, none, sizeof(none), NULL);
+	return ok ? 0 : fail(ENOMEM, "HMAC-SHA256: no memory");
 }

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 
 #include "error.h"
 #include "record.h"
@@ -93,8 +92,8 @@ static int combine(const struct keyset *ks, unsigned int set, uint8_t *out)
 {
 	const size_t room = 1 + COMPARTMENTS * CHAOSIMG_KEY_SIZE;
 	uint8_t *keys = secret_alloc(room);
-	size_t len = 1, n;
-	int err = 0;
+	size_t len = 1;
+	int err;
 
 	if (!keys)
 		return fail(ENOMEM, "out of locked memory for file keys");
@@ -105,10 +104,8 @@ static int combine(const struct keyset *ks, unsigned int set, uint8_t *out)
 		memcpy(keys + len, ks->key[c], CHAOSIMG_KEY_SIZE);
 		len += CHAOSIMG_KEY_SIZE;
 	}
-	if (!EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, COMBINED_LABEL,
-		       strlen(COMBINED_LABEL), keys, len, out,
-		       CHAOSIMG_KEY_SIZE, &n))
-		err = fail(ENOMEM, "HMAC-SHA256: no memory");
+	err = hmac_sha256(COMBINED_LABEL, strlen(COMBINED_LABEL), keys, len,
+			  out);
 	secret_free(keys);
 	return err;
 }
