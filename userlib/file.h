@@ -606,6 +606,8 @@ int file_shrink(struct chaosimg_file *f, uint64_t length);
  */
 int file_cut(struct chaosimg_file *f, uint64_t length);
 
+/* --- file_verify.c --- */
+
 /**
  * file_verify() - chaosimg_file_verify() that can be watched and stopped
  * @f: the file

@@ -6,8 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <openssl/crypto.h>
-
 #include "error.h"
 #include "file.h"
 #include "file_view.h"
@@ -597,68 +595,4 @@ int64_t chaosimg_file_seek(struct chaosimg_file *f, uint64_t off, int whence)
 	pthread_mutex_unlock(&f->lock);
 	pthread_rwlock_unlock(&f->rw);
 	return pos;
-}
-
-/* --- what fsck looks at --- */
-
-/* Authenticate chunk @k and add its record to @mac. */
-static int verify_chunk(struct chaosimg_file *f, uint64_t k, uint8_t *buf,
-			uint8_t mac[16])
-{
-	uint32_t len = chunk_len(f->length, f->chunk_size, k);
-	struct dirty *d = dirty_find(f, k);
-	int err;
-
-	if (d)
-		return d->stored_len ? chunk_forget(f, k, d->stored_len, mac) :
-				       0;
-	err = chunk_read(f, k, 0, len, buf);
-	return err ? err : chunk_forget(f, k, len, mac);
-}
-
-static int verify_all(struct chaosimg_file *f, uint8_t *buf,
-		      int (*step)(void *ctx, uint64_t k), void *ctx)
-{
-	uint64_t chunks = chunk_count(f->length, f->chunk_size);
-	uint8_t mac[16] = { 0 };
-	int err = 0;
-
-	for (uint64_t k = 0; !err && k < chunks; k++) {
-		const struct hole *h = holes_next(&f->holes, k);
-
-		if (h && h->start <= k) {
-			k = h->start + h->count - 1;
-			continue;
-		}
-		err = verify_chunk(f, k, buf, mac);
-		if (!err && step)
-			err = step(ctx, k);
-	}
-	if (!err && memcmp(mac, f->mac, sizeof(mac)))
-		err = fail(EIO, "a chunk is older than the header: put back from a copy");
-	return err;
-}
-
-int file_verify(struct chaosimg_file *f, int (*step)(void *ctx, uint64_t k),
-		void *ctx)
-{
-	uint8_t *buf;
-	int err;
-
-	if (f->keys->ks->held != HELD_ALL)
-		return fail(EACCES, "verifying a file needs all keys");
-	buf = malloc(f->chunk_size);
-	if (!buf)
-		return fail(ENOMEM, "out of memory");
-	pthread_rwlock_wrlock(&f->rw);
-	err = verify_all(f, buf, step, ctx);
-	pthread_rwlock_unlock(&f->rw);
-	OPENSSL_cleanse(buf, f->chunk_size);
-	free(buf);
-	return err;
-}
-
-int chaosimg_file_verify(struct chaosimg_file *f)
-{
-	return file_verify(f, NULL, NULL);
 }
