@@ -54,6 +54,7 @@ enum {
 	IN_END = IN_PARTS_MAC + 16,
 
 	IN_FLAG_DICOM = 2,
+	IN_FLAG_UNKNOWN = 4,
 };
 
 _Static_assert((int)IN_END <= (int)BODY_SIZE, "the header's body must fit its slot");
@@ -61,7 +62,8 @@ _Static_assert((int)IN_END <= (int)BODY_SIZE, "the header's body must fit its sl
 static void pack_body(const struct header *h, uint8_t *b)
 {
 	memset(b, 0, BODY_SIZE);
-	b[IN_FLAGS] = h->dicom.present ? IN_FLAG_DICOM : 0;
+	b[IN_FLAGS] = (h->dicom.present ? IN_FLAG_DICOM : 0) |
+		      (h->dicom.unknown ? IN_FLAG_UNKNOWN : 0);
 	b[IN_BINDINGS] = h->bindings;
 	b[IN_HOLES] = h->holes;
 	b[IN_SEGMENTS] = h->dicom.segments;
@@ -170,10 +172,12 @@ int header_peek(const uint8_t slot[HEADER_SLOT], struct header *h)
 static bool unpack_body(struct header *h, const uint8_t *b)
 {
 	h->dicom.present = b[IN_FLAGS] & IN_FLAG_DICOM;
+	h->dicom.unknown = b[IN_FLAGS] & IN_FLAG_UNKNOWN;
 	h->bindings = b[IN_BINDINGS];
 	h->holes = b[IN_HOLES];
 	h->dicom.segments = b[IN_SEGMENTS];
-	if ((b[IN_FLAGS] & ~IN_FLAG_DICOM) || h->bindings > CHAOSIMG_BINDINGS_MAX ||
+	if ((b[IN_FLAGS] & ~(IN_FLAG_DICOM | IN_FLAG_UNKNOWN)) ||
+	    h->bindings > CHAOSIMG_BINDINGS_MAX ||
 	    h->holes > HEADER_HOLES || h->dicom.segments > CHAOSIMG_SEGMENTS_MAX)
 		return false;
 	memcpy(h->mac, b + IN_MAC, 16);

@@ -53,13 +53,22 @@ struct parts {
 	uint8_t mac[16];
 };
 
-/** struct dicom_summary - what sealing found, packed */
+/**
+ * struct dicom_summary - what sealing found, packed
+ * @present: it is DICOM
+ * @unknown: that could not be told, as something of it is damaged
+ * @modality: as in struct chaosimg_file_info
+ * @transfer_syntax: see there
+ * @segments: see there
+ * @segment: length << 2 | compartment
+ */
 struct dicom_summary {
 	bool present;
+	bool unknown;
 	char modality[17];
 	char transfer_syntax[65];
 	uint32_t segments;
-	uint64_t segment[CHAOSIMG_SEGMENTS_MAX]; /* length << 2 | compartment */
+	uint64_t segment[CHAOSIMG_SEGMENTS_MAX];
 };
 
 /**

@@ -107,6 +107,25 @@ static void put_journal(struct input *in, struct header *h)
 		take(in, h->journal.mac, sizeof(h->journal.mac));
 }
 
+/* Where they should be, for the most part, but not what the header calls for. */
+static void put_parts(struct input *in, struct header *h)
+{
+	uint8_t bend = take_u8(in);
+
+	for (int i = 0; i < PART_COUNT; i++)
+		h->parts.len[i] = take_u16(in) % (2 * CHUNK);
+	h->parts.offset = stored_size(h->length, CHUNK);
+	h->parts.length = parts_region(h->parts.len, CHUNK);
+	if (bend == 1)
+		h->parts.offset = take_u64(in);
+	else if (bend == 2)
+		h->parts.length = take_u64(in) | 1;
+	else if (bend == 3)
+		h->parts.len[PART_MASK] = take_u32(in);
+	if (sealed_size(h) <= sizeof(stored) && bend < 200)
+		stored_len = sealed_size(h);
+}
+
 static void put_holes(struct input *in, struct header *h)
 {
 	uint8_t n = take_u8(in) % (HEADER_HOLES + 1), wild = take_u8(in);
@@ -139,6 +158,8 @@ static void put_slot(struct input *in, const struct header *base, int slot)
 		put_journal(in, &h);
 	if (how & 8)
 		put_holes(in, &h);
+	if (how & 16 && h.sealed)
+		put_parts(in, &h);
 	if (how & 32) {
 		h.dicom.present = true;
 		h.dicom.segments = take_u8(in) % (CHAOSIMG_SEGMENTS_MAX + 1);

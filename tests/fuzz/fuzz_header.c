@@ -57,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (mode & SEALED) {
 		memcpy(slot, "CHAOSIMG\1\0\0\10", 12);
 		put_le32(slot + 68, slot[68] & 3);
-		slot[PLAIN] &= 2;
+		slot[PLAIN] &= 6;
 		slot[PLAIN + 1] %= CHAOSIMG_BINDINGS_MAX + 2;
 		slot[PLAIN + 2] %= HEADER_HOLES + 2;
 		slot[PLAIN + 3] %= CHAOSIMG_SEGMENTS_MAX + 2;

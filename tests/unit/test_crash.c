@@ -7,7 +7,8 @@
  * and what was synced must read as it was or as it was being overwritten, never
  * otherwise. SIGKILL takes nothing that was written, but can end a write at a
  * page's boundary: then what was flushed or closed must be there, too, and
- * nothing may look damaged, neither before it is opened again nor after.
+ * nothing may look damaged, neither before it is opened again nor after. Every
+ * other file is DICOM, most of the time, so it gets parts and loses them.
  *
  * CRASH_SEEDS: how many random runs, each with 64 states of either sort.
  */
@@ -26,6 +27,7 @@
 
 #include "archive_env.h"
 #include "chaosimg.h"
+#include "dicom_file.h"
 #include "file.h"
 #include "file_env.h"
 #include "rng.h"
@@ -199,6 +201,31 @@ struct state {
 	bool bound;	/* to the second name too */
 };
 
+/* So the files begin that are DICOM: with a header of more than a chunk. */
+static bool is_dicom;
+
+static void make_header(void)
+{
+	char name[601];
+
+	memset(name, 'X', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	dcm_start();
+	dcm_part10(EXPLICIT_LE);
+	for (uint32_t i = 0; i < 4; i++) {
+		dcm_element(0x00180001 + 0x20 * i, "LT", name);
+		dcm_element(0x00190001 + 0x20 * i, "LT", name);
+	}
+	dcm_header(0x7fe00010, "OB", 5 * CHUNK);
+}
+
+static uint8_t any_byte(uint64_t at)
+{
+	uint8_t byte = (uint8_t)rnd(256);
+
+	return is_dicom && at < dcm.len ? dcm.data[at] : byte;
+}
+
 static struct chaosimg_archive *archive;
 static const uint8_t binding[CHAOSIMG_BINDING_SIZE] = "a name's binding";
 static const uint8_t second[CHAOSIMG_BINDING_SIZE] = "another's";
@@ -213,6 +240,7 @@ static int setup(void **state)
 	/* Direct reads need not wait for a disk, either. */
 	if (!access("/dev/shm", W_OK))
 		setenv("TMPDIR", "/dev/shm", 0);
+	make_header();
 	archive = file_env_archive(CHUNK);
 	if (!archive || arc_set_up(state))
 		return -1;
@@ -240,6 +268,8 @@ static void write_op(struct chaosimg_file *f, struct state *s)
 	uint64_t len = rnd(2) ? 1 + rnd(3 * CHUNK) : (1 + rnd(3)) * CHUNK;
 	uint64_t off = rnd(3) ? rnd(ROOM - len) : s->len;
 
+	if (is_dicom && (!s->len || !rnd(3)))
+		off = 0;
 	if (rnd(2))
 		off -= off % CHUNK;
 	if (off + len > ROOM)
@@ -247,7 +277,7 @@ static void write_op(struct chaosimg_file *f, struct state *s)
 	if (off > s->len)
 		memset(s->data + s->len, 0, off - s->len);
 	for (uint64_t i = 0; i < len; i++)
-		s->data[off + i] = (uint8_t)rnd(256);
+		s->data[off + i] = any_byte(off + i);
 	if (off + len > s->len)
 		s->len = off + len;
 	assert_int_equal(chaosimg_file_write(f, s->data + off, len, off), len);
@@ -440,6 +470,8 @@ static void check_bytes(struct chaosimg_file *f, int from, int to)
 	}
 }
 
+static long with_parts;
+
 /* @lost: it was cut to nothing, of which nothing is promised. */
 static void check_state(const struct disk *d, int from, int to, bool lost)
 {
@@ -462,6 +494,7 @@ static void check_state(const struct disk *d, int from, int to, bool lost)
 		check_length(chaosimg_file_length(f), from, to);
 	check_bytes(f, from, to);
 	whole = !chaosimg_file_verify(f);
+	with_parts += f->snap.parts.length > 0;
 	assert_int_equal(chaosimg_file_close(f), 0);
 	if (whole)
 		check_scrub("settled");
@@ -514,6 +547,7 @@ static void begin(uint64_t seed)
 	while (call_count)
 		free(calls[--call_count].data);
 	rng_state = seed * 0x9e3779b97f4a7c15u;
+	is_dicom = seed % 2;
 	run(fd);
 	close(fd);
 }
@@ -567,6 +601,8 @@ static void test_kills(void **state)
 		}
 	}
 	print_message("# %ld kills\n", tried);
+	print_message("# %ld of all files had parts at last\n", with_parts);
+	assert_true(with_parts > tried / 8);
 }
 
 int main(void)

@@ -4,7 +4,7 @@
  * and again, each time with the next call failing. The caller has to be told,
  * nothing but what he was changing may change, what a kill would leave must
  * open, and once the fault is gone everything has to go on as if nothing had
- * happened.
+ * happened. Every other file is DICOM, so its parts fail, too.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +20,7 @@
 #include <cmocka.h>
 
 #include "chaosimg.h"
+#include "dicom_file.h"
 #include "file.h"
 #include "file_env.h"
 #include "rng.h"
@@ -265,18 +266,45 @@ static void check_killed(int fd)
 	history[now] = keep;
 }
 
+/* So the files begin that are DICOM: with a header of more than a chunk. */
+static bool is_dicom;
+
+static void make_header(void)
+{
+	char name[601];
+
+	memset(name, 'X', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	dcm_start();
+	dcm_part10(EXPLICIT_LE);
+	for (uint32_t i = 0; i < 4; i++) {
+		dcm_element(0x00180001 + 0x20 * i, "LT", name);
+		dcm_element(0x00190001 + 0x20 * i, "LT", name);
+	}
+	dcm_header(0x7fe00010, "OB", 5 * CHUNK);
+}
+
+static uint8_t any_byte(uint64_t at)
+{
+	uint8_t byte = (uint8_t)(1 + rnd(255));
+
+	return is_dicom && at < dcm.len ? dcm.data[at] : byte;
+}
+
 static int write_op(struct chaosimg_file *f, struct state *s)
 {
 	uint64_t len = rnd(2) ? CHUNK : 1 + rnd(2 * CHUNK), off;
 	ssize_t n;
 
 	off = rnd(3) ? rnd(ROOM - len) : s->len;
+	if (is_dicom && (!s->len || !rnd(3)))
+		off = 0;
 	if (rnd(2))
 		off -= off % CHUNK;
 	if (off + len > ROOM)
 		off = ROOM - len;
 	for (uint64_t i = 0; i < len; i++)
-		s->data[off + i] = (uint8_t)(1 + rnd(255));
+		s->data[off + i] = any_byte(off + i);
 	if (off + len > s->len)
 		s->len = off + len;
 	n = chaosimg_file_write(f, s->data + off, len, off);
@@ -361,6 +389,7 @@ static bool run(uint64_t seed, long at)
 
 	assert_true(fd >= 0);
 	rng_state = seed * 0x9e3779b97f4a7c15u;
+	is_dicom = seed % 2;
 	memset(&history[0], 0, sizeof(history[0]));
 	from = 0;
 	which = calls_left = at;
@@ -415,6 +444,7 @@ static void run_all(enum fault_kind what)
 	long runs = 0;
 
 	kind = what;
+	make_header();
 	for (uint64_t seed = 1; seed <= seeds; seed++)
 		for (long at = 0; run(seed, at); at++)
 			runs++;
