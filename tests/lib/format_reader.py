@@ -167,7 +167,7 @@ class StoredFile:
 
     def parse(self, body, binding):
         flags, bindings, holes, segments = body[:4]
-        need(not flags & ~2, "flags")
+        need(flags in (0, 2, 4), "flags")
         self.dicom = bool(flags & 2)
         self.mac = body[16:32]
         need(binding in [body[72 + 16 * i:][:16] for i in range(bindings)],
