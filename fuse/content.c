@@ -100,10 +100,24 @@ static time_t seconds(void)
 	return now.tv_sec;
 }
 
+/* Opening may have settled what a crash left, which nobody wrote now. */
+static void keep_mtime(struct chaosimg_file *f, const struct stat *before)
+{
+	const struct timespec *old = &before->st_mtim;
+	const struct timespec tv[2] = { { .tv_nsec = UTIME_OMIT }, *old };
+	int fd = chaosimg_file_fd(f);
+	struct stat st;
+
+	if (!fstat(fd, &st) && (st.st_mtim.tv_sec != old->tv_sec ||
+				st.st_mtim.tv_nsec != old->tv_nsec))
+		futimens(fd, tv);
+}
+
 static int open_file(struct inode *in, const binding_t b,
 		     struct chaosimg_file **f, bool *writable)
 {
 	unsigned int flags;
+	struct stat st;
 	int fd = reopen_contents(in, writable);
 	int err;
 
@@ -112,7 +126,14 @@ static int open_file(struct inode *in, const binding_t b,
 	flags = *writable ? CHAOSIMG_FILE_WRITE : 0;
 	if (seconds() < in->unsynced_until)
 		flags |= CHAOSIMG_FILE_UNSYNCED;
+	if (fstat(fd, &st)) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
 	err = chaosimg_file_open(fs.archive, fd, b, flags, f);
+	if (!err && *writable)
+		keep_mtime(*f, &st);
 	return err ? log_damage(err, in, NULL) : 0;
 }
 
@@ -194,13 +215,17 @@ int content_renewal(struct inode *in, struct inode *dir,
 	return log_damage(err, in, NULL);
 }
 
-void content_adopt(struct inode *in, struct chaosimg_file *f)
+void content_adopt(struct inode *in, struct chaosimg_file *f,
+		   const struct stat *st)
 {
 	pthread_mutex_lock(&in->lock);
 	in->file = f;
 	in->handles = 1;
 	in->writable = true;
 	in->size = 0;
+	/* Sealing it is no change, even if nothing is ever written. */
+	in->mtime = st->st_mtim;
+	in->mtime_known = true;
 	pthread_mutex_unlock(&in->lock);
 }
 

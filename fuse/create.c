@@ -163,7 +163,7 @@ static int inode_of_file(struct chaosimg_file *f, const binding_t b,
 	if (err)
 		inode_put(*out, 1);
 	else
-		content_adopt(*out, f);
+		content_adopt(*out, f, st);
 	return err;
 }
 

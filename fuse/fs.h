@@ -99,8 +99,9 @@ struct handle {
  * @size: what the kernel was told, while @file is NULL
  * @stored: the stored size that belongs to @size
  * @stored_at: when the stored object had last changed then, in nanoseconds
- * @mtime: what a user set, or when the last write came. The library's own
- *	writes (sealing) change the stored mtime, so it is set again after them.
+ * @mtime: what a user set, or when the file was made or last written. The
+ *	library's own writes (sealing) change the stored mtime, so it is set
+ *	again after them.
  * @unsynced_until: until then (CLOCK_MONOTONIC_COARSE, seconds) the file counts
  *	as one that was never synced, since it was closed as such
  * @bindings: of the names that lead here; either a single unchecked one, which
@@ -458,8 +459,14 @@ int content_open(struct inode *in, bool write);
 int content_renewal(struct inode *in, struct inode *dir,
 		    struct chaosimg_renewal **out);
 
-/** content_adopt() - a new file's contents: its first handle */
-void content_adopt(struct inode *in, struct chaosimg_file *f);
+/**
+ * content_adopt() - a new file's contents: its first handle
+ * @in: the file
+ * @f: its contents
+ * @st: attributes as the kernel will be told
+ */
+void content_adopt(struct inode *in, struct chaosimg_file *f,
+		   const struct stat *st);
 
 /** content_close() - drop a handle; the last one seals and closes */
 int content_close(struct inode *in);
