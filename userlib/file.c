@@ -29,6 +29,8 @@ static int locks_init(struct chaosimg_file *f)
 	if (!err)
 		err = pthread_mutex_init(&f->header, NULL);
 	if (!err)
+		err = pthread_mutex_init(&f->sync, NULL);
+	if (!err)
 		err = pthread_mutex_init(&f->lock, NULL);
 	if (!err)
 		err = pthread_cond_init(&f->freed, NULL);
@@ -60,8 +62,20 @@ static int file_new(struct chaosimg_archive *a, int fd, uint64_t base,
 	return 0;
 }
 
+/* Who opens it next knows nothing of the sync that failed: he has his own. */
+static void leave_to_next(struct chaosimg_file *f)
+{
+	char why[256];
+
+	snprintf(why, sizeof(why), "%s", chaosimg_errmsg());
+	file_rewrite(f);
+	fail(EIO, "%s", why);
+}
+
 static void file_free(struct chaosimg_file *f)
 {
+	if (f->sync_failed)
+		leave_to_next(f);
 	dirty_drop_all(f);
 	free(f->dirty);
 	head_drop(f);
@@ -72,6 +86,7 @@ static void file_free(struct chaosimg_file *f)
 	file_keys_free(f->keys);
 	pthread_cond_destroy(&f->freed);
 	pthread_mutex_destroy(&f->lock);
+	pthread_mutex_destroy(&f->sync);
 	pthread_mutex_destroy(&f->header);
 	pthread_rwlock_destroy(&f->rw);
 	if (f->fd >= 0)
@@ -477,7 +492,7 @@ bool chaosimg_file_durable(const struct chaosimg_file *f)
 bool chaosimg_file_clean(const struct chaosimg_file *f)
 {
 	return !f->writable || (!f->changed && !f->unfinished && !f->unsure &&
-				f->snap.sealed);
+				!f->sync_failed && f->snap.sealed);
 }
 
 int chaosimg_file_fd(const struct chaosimg_file *f)
@@ -521,11 +536,12 @@ int chaosimg_file_bind(struct chaosimg_file *f,
 		       const uint8_t binding[CHAOSIMG_BINDING_SIZE])
 {
 	struct header h;
-	int err = 0;
+	int err;
 
 	pthread_rwlock_wrlock(&f->rw);
+	err = file_resync(f);
 	h = f->snap;
-	if (header_bound(&h, binding))
+	if (err || header_bound(&h, binding))
 		goto out;
 	else if (h.bindings == CHAOSIMG_BINDINGS_MAX)
 		err = fail(EMLINK, "a file can have %d names",
@@ -546,15 +562,16 @@ int chaosimg_file_unbind(struct chaosimg_file *f,
 {
 	struct header h;
 	uint32_t n = 0;
-	int err = 0;
+	int err;
 
 	pthread_rwlock_wrlock(&f->rw);
+	err = file_resync(f);
 	h = f->snap;
 	for (uint32_t i = 0; i < h.bindings; i++)
 		if (memcmp(h.binding[i], binding, CHAOSIMG_BINDING_SIZE))
 			memmove(h.binding[n++], h.binding[i],
 				CHAOSIMG_BINDING_SIZE);
-	if (n != h.bindings) {
+	if (!err && n != h.bindings) {
 		h.bindings = n;
 		err = header_write(f, &h, false);
 	}

@@ -8,6 +8,7 @@
  *   range	of chunks (file_range.c), like the kernel's page locks: held while
  *		they are read, changed or written; one at a time
  *   header	a header write
+ *   sync	a sync, so that none succeeds after another one's failure
  *   lock	the fields marked so below; never held across I/O
  */
 #ifndef CHAOSIMG_FILE_H
@@ -108,6 +109,7 @@ struct range {
  * @view: how it is shown to who has some keys; NULL: as it is
  * @rw: see above
  * @header: see above
+ * @sync: see above
  * @lock: see above
  * @length: plaintext bytes of the file as it is now [lock]
  * @mac: its incremental MAC [lock]
@@ -144,6 +146,8 @@ struct range {
  *	what the journal has, and commit_finish() comes before any change
  * @unsure: a header write failed, so the disk may hold its snapshot or @snap;
  *	the next header that is written settles it [rw, header]
+ * @sync_failed: a sync failed, so what was written before it may never reach the
+ *	disk, whatever the next one says; file_resync() settles that
  */
 struct chaosimg_file {
 	struct chaosimg_archive *a;
@@ -156,6 +160,7 @@ struct chaosimg_file {
 
 	pthread_rwlock_t rw;
 	pthread_mutex_t header;
+	pthread_mutex_t sync;
 	pthread_mutex_t lock;
 
 	uint64_t length;
@@ -186,6 +191,7 @@ struct chaosimg_file {
 	_Atomic bool durable;
 	_Atomic bool unfinished;
 	bool unsure;
+	_Atomic bool sync_failed;
 };
 
 /* --- file_layout.c: where things are --- */
@@ -547,6 +553,23 @@ int parts_write(struct chaosimg_file *f, const struct part parts[PART_COUNT],
  */
 int parts_read(struct chaosimg_file *f, unsigned int which,
 	       struct part out[PART_COUNT]);
+/* --- file_resync.c: after a sync that failed --- */
+
+/**
+ * file_rewrite() - [rw exclusive] write anew what the kernel may have dropped
+ * @f: the file
+ *
+ * Return: 0; -EIO if something is lost; another error.
+ */
+int file_rewrite(struct chaosimg_file *f);
+
+/**
+ * file_resync() - [rw exclusive] if a sync has failed: have syncs count again
+ * @f: the file; what was durable in it is so again
+ *
+ * Return: 0; as file_rewrite(); an error of syncing.
+ */
+int file_resync(struct chaosimg_file *f);
 
 /* --- file_commit.c: snapshots and the journal --- */
 
@@ -574,13 +597,25 @@ void parts_written(struct chaosimg_file *f, const struct header *h);
 /** commit_finish() - [rw exclusive] complete a commit that broke off */
 int commit_finish(struct chaosimg_file *f);
 
+/**
+ * commit_cut() - [rw exclusive] give back what is behind an open file's end
+ * @f: the file; if it is durable, its last header is on the disk
+ *
+ * What grew over an old journal would find it in its holes.
+ */
+int commit_cut(struct chaosimg_file *f);
+
 /** header_write() - write @h to the next slot, or the same to both */
 int header_write(struct chaosimg_file *f, const struct header *h, bool both);
 
 /** mark_open() - before records are written under a sealed header */
 int mark_open(struct chaosimg_file *f);
 
-/** data_sync() - fdatasync(2) with the thread's error text */
+/**
+ * data_sync() - fdatasync(2) with the thread's error text
+ * @f: the file
+ * Return: 0; -errno; -EIO also after one that failed, until file_resync().
+ */
 int data_sync(struct chaosimg_file *f);
 
 /**

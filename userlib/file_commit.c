@@ -31,16 +31,34 @@ static int io_error(int err, const char *what)
 	return fail(-err, "%s: %s", what, strerror(-err));
 }
 
+/* The kernel tells of what it dropped once, to one of those who ask. */
+static int sync_once(struct chaosimg_file *f)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&f->sync);
+	if (f->sync_failed)
+		err = fail(EIO, "sync: an earlier one failed");
+	else if (TEMP_FAILURE_RETRY(fdatasync(f->fd)))
+		err = fail_errno("sync");
+	if (err)
+		f->sync_failed = true;
+	pthread_mutex_unlock(&f->sync);
+	return err;
+}
+
 int data_sync(struct chaosimg_file *f)
 {
 	uint64_t writes, headers;
+	int err;
 
 	pthread_mutex_lock(&f->lock);
 	writes = f->writes;
 	headers = f->headers;
 	pthread_mutex_unlock(&f->lock);
-	if (TEMP_FAILURE_RETRY(fdatasync(f->fd)))
-		return fail_errno("sync");
+	err = sync_once(f);
+	if (err)
+		return err;
 	pthread_mutex_lock(&f->lock);
 	if (f->writes_synced < writes)
 		f->writes_synced = writes;
@@ -470,10 +488,8 @@ static int limit_holes(struct chaosimg_file *f)
 	return 0;
 }
 
-static int resize(struct chaosimg_file *f)
+static int resize_to(struct chaosimg_file *f, uint64_t size)
 {
-	uint64_t size = stored_size(f->length, f->chunk_size);
-
 	if (size == f->stored)
 		return 0;
 	if (TEMP_FAILURE_RETRY(ftruncate(f->fd, (off_t)(f->base + size)))) {
@@ -486,6 +502,22 @@ static int resize(struct chaosimg_file *f)
 	f->stored = size;
 	f->region_at = 0;
 	return 0;
+}
+
+static int resize(struct chaosimg_file *f)
+{
+	return resize_to(f, stored_size(f->length, f->chunk_size));
+}
+
+int commit_cut(struct chaosimg_file *f)
+{
+	uint64_t length = f->length > f->snap.length ? f->length :
+						       f->snap.length;
+	uint64_t size = stored_size(length, f->chunk_size);
+
+	if (f->snap.sealed || f->snap.journal.length || f->stored <= size)
+		return 0;
+	return resize_to(f, size);
 }
 
 /* No header names the journal, or none that counts: give its space back. */
@@ -518,19 +550,16 @@ static int commit_journal(struct chaosimg_file *f, struct header *h)
 		journal_undo(f, stored);
 		return err;
 	}
-	err = commit_finish(f);
-	if (!err)
-		err = sync_if_durable(f);
-	return err ? err : resize(f);
+	return commit_finish(f);
 }
 
 int commit_finish(struct chaosimg_file *f)
 {
 	struct header h = f->snap;
-	int err;
+	int err = file_resync(f);
 
-	if (!h.journal.length)
-		return 0;
+	if (err || !h.journal.length)
+		return err;
 	f->unfinished = true;
 	err = sync_if_durable(f);
 	if (!err)
@@ -545,7 +574,9 @@ int commit_finish(struct chaosimg_file *f)
 	memcpy(f->mac, h.mac, sizeof(f->mac));
 	dirty_drop_all(f);
 	f->unfinished = false;
-	return 0;
+	/* Only now nothing can name the journal any more. */
+	err = sync_if_durable(f);
+	return err ? err : commit_cut(f);
 }
 
 /* Nothing on the disk is in the way of the new snapshot. */

@@ -277,10 +277,10 @@ static int relieve(struct chaosimg_file *f)
 {
 	int err = 0;
 
-	if (!f->unfinished && !dirty_pressure(f))
+	if (!f->unfinished && !f->sync_failed && !dirty_pressure(f))
 		return 0;
 	pthread_rwlock_wrlock(&f->rw);
-	if (f->unfinished || dirty_pressure(f))
+	if (f->unfinished || f->sync_failed || dirty_pressure(f))
 		err = commit(f, 0);
 	pthread_rwlock_unlock(&f->rw);
 	return err;

@@ -10,8 +10,13 @@
  * nothing may look damaged, neither before it is opened again nor after. Every
  * other file is DICOM, most of the time, so it gets parts and loses them.
  *
+ * Syncs may fail, too. Then each sector that was waiting is on the disk, or has
+ * been dropped and will never be there unless it is written again; the caller
+ * has his error, and what a later sync said is safe must be so all the same.
+ *
  * CRASH_SEEDS: how many random runs, each with 64 states of either sort.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -44,7 +49,7 @@ enum {
 
 /* --- recording --- */
 
-enum call_type { WRITE, TRUNCATE, PUNCH, SYNC };
+enum call_type { WRITE, TRUNCATE, PUNCH, SYNC, FAILED_SYNC };
 
 struct call {
 	enum call_type type;
@@ -101,10 +106,25 @@ int fallocate64(int fd, int mode, off64_t off, off64_t len)
 	return (int)syscall(SYS_fallocate, fd, mode, off, len);
 }
 
+static uint64_t rng_state;
+
+static uint64_t rnd(uint64_t below)
+{
+	return rng_below(&rng_state, below);
+}
+
+/* Percent of syncs. */
+static unsigned int failing;
+
 /* No power is really cut, so nothing has to be really synced. */
 int fdatasync(int fd)
 {
 	(void)fd;
+	if (recording && failing && rnd(100) < failing) {
+		record(FAILED_SYNC, 0, 0);
+		errno = EIO;
+		return -1;
+	}
 	record(SYNC, 0, 0);
 	return 0;
 }
@@ -123,13 +143,6 @@ struct disk {
 	uint8_t data[DISK];
 	uint64_t size;
 };
-
-static uint64_t rng_state;
-
-static uint64_t rnd(uint64_t below)
-{
-	return rng_below(&rng_state, below);
-}
 
 static void put(struct disk *d, const struct call *c, uint64_t from, uint64_t to)
 {
@@ -170,15 +183,26 @@ static void apply(struct disk *d, const struct call *c, unsigned int percent)
 			memset(d->data + c->off, 0, end - c->off);
 		break;
 	case SYNC:
+	case FAILED_SYNC:
 		break;
 	}
+}
+
+/* Is call @i on the disk for certain, if the last sync was call @synced? */
+static bool reached(int i, int synced)
+{
+	if (i >= synced || calls[i].type != WRITE)
+		return i < synced;
+	while (calls[i].type != SYNC && calls[i].type != FAILED_SYNC)
+		i++;
+	return calls[i].type == SYNC;
 }
 
 static void build(struct disk *d, int cut, int synced, unsigned int percent)
 {
 	memset(d, 0, sizeof(*d));
 	for (int i = 0; i < cut; i++)
-		apply(d, &calls[i], i < synced ? 100 : percent);
+		apply(d, &calls[i], reached(i, synced) ? 100 : percent);
 }
 
 /* All that was written before the kill; the last write up to a page's end. */
@@ -263,37 +287,39 @@ static int synced_by[OPS + 1];		/* last operation whose sync had returned */
 static int written_by[OPS + 1];		/* or whose flush or close had */
 static bool emptied[OPS + 1];		/* was cut to nothing since then */
 
-static void write_op(struct chaosimg_file *f, struct state *s)
+static int write_op(struct chaosimg_file *f, struct state *s)
 {
 	uint64_t len = rnd(2) ? 1 + rnd(3 * CHUNK) : (1 + rnd(3)) * CHUNK;
 	uint64_t off = rnd(3) ? rnd(ROOM - len) : s->len;
+	ssize_t n;
 
 	if (is_dicom && (!s->len || !rnd(3)))
 		off = 0;
 	if (rnd(2))
 		off -= off % CHUNK;
 	if (off + len > ROOM)
-		return;
+		return 0;
 	if (off > s->len)
 		memset(s->data + s->len, 0, off - s->len);
 	for (uint64_t i = 0; i < len; i++)
 		s->data[off + i] = any_byte(off + i);
 	if (off + len > s->len)
 		s->len = off + len;
-	assert_int_equal(chaosimg_file_write(f, s->data + off, len, off), len);
+	n = chaosimg_file_write(f, s->data + off, len, off);
+	return n < 0 ? (int)n : 0;
 }
 
-static void truncate_op(struct chaosimg_file *f, struct state *s)
+static int truncate_op(struct chaosimg_file *f, struct state *s)
 {
 	size_t len = rnd(6) ? rnd(ROOM) : 0;
 
 	if (len > s->len)
 		memset(s->data + s->len, 0, len - s->len);
 	s->len = len;
-	assert_int_equal(chaosimg_file_truncate(f, len), 0);
+	return chaosimg_file_truncate(f, len);
 }
 
-static void punch_op(struct chaosimg_file *f, struct state *s)
+static int punch_op(struct chaosimg_file *f, struct state *s)
 {
 	uint64_t off = rnd(ROOM - 1), len = 1 + rnd(4 * CHUNK), end;
 	bool grow = rnd(2);
@@ -308,98 +334,129 @@ static void punch_op(struct chaosimg_file *f, struct state *s)
 		end = s->len;
 	if (off < end)
 		memset(s->data + off, 0, end - off);
-	assert_int_equal(chaosimg_file_allocate(f, grow ? FALLOC_FL_ZERO_RANGE :
+	return chaosimg_file_allocate(f, grow ? FALLOC_FL_ZERO_RANGE :
 						FALLOC_FL_PUNCH_HOLE |
-						FALLOC_FL_KEEP_SIZE, off, len), 0);
+						FALLOC_FL_KEEP_SIZE, off, len);
 }
 
-static void bind_op(struct chaosimg_file *f, struct state *s)
+static int bind_op(struct chaosimg_file *f, struct state *s)
 {
 	s->bound = !s->bound;
-	assert_int_equal(s->bound ? chaosimg_file_bind(f, second) :
-				    chaosimg_file_unbind(f, second), 0);
+	return s->bound ? chaosimg_file_bind(f, second) :
+			  chaosimg_file_unbind(f, second);
 }
 
-static void reopen(struct chaosimg_file **f, int fd)
+static int reopen(struct chaosimg_file **f, int fd)
 {
-	assert_int_equal(chaosimg_file_close(*f), 0);
-	if (chaosimg_file_open(archive, dup(fd), binding, CHAOSIMG_FILE_WRITE,
-			       f))
+	int err = chaosimg_file_close(*f), again;
+
+	do {
+		again = chaosimg_file_open(archive, dup(fd), binding,
+					   CHAOSIMG_FILE_WRITE, f);
+		err = err ? err : again;
+	} while (again && failing);
+	if (again)
 		fail_msg("%s", chaosimg_errmsg());
+	return err;
+}
+
+/* What the file is in memory. */
+static void look(struct chaosimg_file *f, struct state *s)
+{
+	ssize_t n = chaosimg_file_read(f, s->data, ROOM, 0);
+
+	assert_true(n >= 0);
+	s->len = n;
+	s->bound = chaosimg_file_bound(f, second);
 }
 
 /* The process dies, and another one opens the file. */
-static void kill_op(struct chaosimg_file **f, int fd, struct state *s)
+static int kill_op(struct chaosimg_file **f, int fd, struct state *s)
 {
-	ssize_t n;
-
 	(*f)->writable = false;		/* so closing it writes nothing */
-	reopen(f, fd);
-	n = chaosimg_file_read(*f, s->data, ROOM, 0);
-	assert_true(n >= 0);
-	s->len = n;
-	s->bound = chaosimg_file_bound(*f, second);
+	assert_int_equal(reopen(f, fd), 0);
+	look(*f, s);
 	assert_int_equal(chaosimg_file_verify(*f), 0);
+	return 0;
+}
+
+static int last_synced, last_written;	/* operations */
+
+static int one_op(struct chaosimg_file **f, int fd, int op)
+{
+	struct state *s = &history[op];
+	int err;
+
+	switch (rnd(failing ? 10 : 11)) {
+	case 0 ... 3:
+		return write_op(*f, s);
+	case 4:
+		return truncate_op(*f, s);
+	case 5:
+		return punch_op(*f, s);
+	case 6:
+		err = chaosimg_file_flush(*f);
+		break;
+	case 7:
+		err = chaosimg_file_sync(*f);
+		last_synced = err ? last_synced : op;
+		break;
+	case 8:
+		err = reopen(f, fd);
+		break;
+	case 9:
+		return bind_op(*f, s);
+	default:
+		err = kill_op(f, fd, s);
+		break;
+	}
+	last_written = err ? last_written : op;
+	return err;
+}
+
+/* Another state begins as the one before. */
+static void next_state(int op)
+{
+	current_op = op;
+	synced_by[op] = last_synced;
+	written_by[op] = last_written;
+	history[op] = history[op - 1];
+	emptied[op] = op > 1 && last_synced != op - 1 &&
+		      (emptied[op - 1] || !history[op - 1].len);
 }
 
 /* Run the operations, recording; the file exists and is synced at first. */
-static void run(int fd)
+static void run(int fd, unsigned int percent)
 {
 	struct chaosimg_file *f;
-	int synced = 0, written = 0;
+	int err;
 
 	memset(&history[0], 0, sizeof(history[0]));
 	call_count = 0;
-	current_op = 0;
+	current_op = last_synced = last_written = 0;
 	recording = true;
+	failing = 0;
 	assert_int_equal(chaosimg_file_create(archive, dup(fd), binding, &f), 0);
-	write_op(f, &history[0]);
+	assert_int_equal(write_op(f, &history[0]), 0);
 	assert_int_equal(chaosimg_file_sync(f), 0);
+	failing = percent;
 	for (int op = 1; op <= OPS; op++) {
-		struct state *s = &history[op];
-
-		current_op = op;
-		synced_by[op] = synced;
-		written_by[op] = written;
-		*s = history[op - 1];
-		emptied[op] = op > 1 && synced != op - 1 &&
-			      (emptied[op - 1] || !history[op - 1].len);
+		next_state(op);
 		if (op == OPS)
 			break;
-		switch (rnd(11)) {
-		case 0 ... 3:
-			write_op(f, s);
-			break;
-		case 4:
-			truncate_op(f, s);
-			break;
-		case 5:
-			punch_op(f, s);
-			break;
-		case 6:
-			assert_int_equal(chaosimg_file_flush(f), 0);
-			written = op;
-			break;
-		case 7:
-			assert_int_equal(chaosimg_file_sync(f), 0);
-			synced = op;
-			written = op;
-			break;
-		case 8:
-			reopen(&f, fd);
-			written = op;
-			break;
-		case 9:
-			bind_op(f, s);
-			break;
-		case 10:
-			kill_op(&f, fd, s);
-			written = op;
-			break;
-		}
+		err = one_op(&f, fd, op);
+		if (!err)
+			continue;
+		assert_true(failing);
+		/* It may have been done, or not, or by half. */
+		next_state(++op);
+		look(f, &history[op]);
+		history[op].bound = false;	/* or not promised */
 	}
-	assert_int_equal(chaosimg_file_close(f), 0);
+	err = chaosimg_file_close(f);
+	assert_true(failing || !err);
 	recording = false;
+	failing = 0;
 }
 
 /* Is byte @i as it was in one of the states @from .. @to? */
@@ -496,7 +553,7 @@ static void check_state(const struct disk *d, int from, int to, bool lost)
 	whole = !chaosimg_file_verify(f);
 	with_parts += f->snap.parts.length > 0;
 	assert_int_equal(chaosimg_file_close(f), 0);
-	if (whole)
+	if (whole && !lost)
 		check_scrub("settled");
 }
 
@@ -526,6 +583,7 @@ static void dump(int cut, int synced)
 			      calls[i].op,
 			      calls[i].type == WRITE ? "write" :
 			      calls[i].type == SYNC ? "sync" :
+			      calls[i].type == FAILED_SYNC ? "failed sync" :
 			      calls[i].type == PUNCH ? "punch" : "truncate",
 			      (unsigned long long)calls[i].off,
 			      (unsigned long long)calls[i].len);
@@ -539,7 +597,7 @@ static uint64_t seeds(void)
 }
 
 /* Run random operations, recorded. */
-static void begin(uint64_t seed)
+static void begin(uint64_t seed, unsigned int percent)
 {
 	int fd = open("/tmp", O_TMPFILE | O_RDWR, 0600);
 
@@ -548,19 +606,18 @@ static void begin(uint64_t seed)
 		free(calls[--call_count].data);
 	rng_state = seed * 0x9e3779b97f4a7c15u;
 	is_dicom = seed % 2;
-	run(fd);
+	run(fd, percent);
 	close(fd);
 }
 
-static void test_power_cuts(void **state)
+static void cut_power(unsigned int percent)
 {
 	static const unsigned int percents[] = { 0, 50, 90, 100 };
 	static struct disk disk;
 	long tried = 0;
 
-	(void)state;
 	for (uint64_t seed = 1; seed <= seeds(); seed++) {
-		begin(seed);
+		begin(seed, percent);
 		for (int n = 0; n < STATES; n++) {
 			int cut = 1 + (int)rnd(call_count), synced = 0, op;
 
@@ -580,6 +637,18 @@ static void test_power_cuts(void **state)
 	print_message("# %ld states of the disk\n", tried);
 }
 
+static void test_power_cuts(void **state)
+{
+	(void)state;
+	cut_power(0);
+}
+
+static void test_failed_syncs(void **state)
+{
+	(void)state;
+	cut_power(30);
+}
+
 static void test_kills(void **state)
 {
 	static struct disk disk;
@@ -587,7 +656,7 @@ static void test_kills(void **state)
 
 	(void)state;
 	for (uint64_t seed = 1; seed <= seeds(); seed++) {
-		begin(seed);
+		begin(seed, 0);
 		for (int n = 0; n < STATES; n++) {
 			int cut = 1 + (int)rnd(call_count);
 			int op = calls[cut - 1].op;
@@ -609,6 +678,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_power_cuts),
+		cmocka_unit_test(test_failed_syncs),
 		cmocka_unit_test(test_kills),
 	};
 
