@@ -307,6 +307,7 @@ int content_close(struct inode *in)
 	if (err)
 		log_damage(err, in, NULL);
 	in->mtime_known = false;
+	lost_forget(in);
 	pthread_mutex_unlock(&in->lock);
 	return err;
 }
@@ -337,7 +338,7 @@ int content_sync(struct inode *in)
 
 	unpin_mtime(in);
 	log_held(in);
-	return err ? log_damage(err, in, NULL) : 0;
+	return err ? log_damage(err, in, NULL) : lost_check(in);
 }
 
 /*
@@ -364,6 +365,12 @@ int content_drop_suidgid(struct inode *in)
 	return 0;
 }
 
+void content_cut(struct inode *in, uint64_t length)
+{
+	lost_remove(in, length, UINT64_MAX);
+	content_changed(in);
+}
+
 int content_truncate(struct inode *in, uint64_t length)
 {
 	int err = content_open(in, true), later;
@@ -376,7 +383,7 @@ int content_truncate(struct inode *in, uint64_t length)
 	if (err)
 		log_damage(err, in, NULL);
 	else
-		content_changed(in);
+		content_cut(in, length);
 	later = content_close(in);
 	return err ? err : later;
 }

@@ -16,7 +16,7 @@ static int truncate_open(struct inode *in)
 		err = chaosimg_file_truncate(in->file, 0);
 	if (err)
 		return log_damage(err, in, NULL);
-	content_changed(in);
+	content_cut(in, 0);
 	return 0;
 }
 
@@ -78,13 +78,15 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size,
 	struct inode *in = inode_of(ino);
 	ssize_t n = content_drop_suidgid(in);
 
-	(void)fi;
 	if (!n)
 		n = chaosimg_file_write(in->file, buf, size, off);
 	if (n < 0) {
+		if (fi->writepage)
+			lost_add(in, off, off + size);
 		fuse_reply_err(req, -log_damage(n, in, NULL));
 		return;
 	}
+	lost_remove(in, off, off + size);
 	content_changed(in);
 	fuse_reply_write(req, n);
 }

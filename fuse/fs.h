@@ -18,6 +18,7 @@
  *	descriptor.c	their descriptors: opened when they are used
  *	evict.c		having the kernel forget some, before there are too many
  *	content.c	a regular file's contents, shared by its handles
+ *	lost.c		what the kernel failed to write back
  *	entry.c		names in a directory: look up, find, add
  *	lookup.c	lookup, forget, getattr, setattr, statfs
  *	create.c	create, mknod, mkdir, symlink, link
@@ -104,6 +105,8 @@ struct handle {
  *	again after them.
  * @unsynced_until: until then (CLOCK_MONOTONIC_COARSE, seconds) the file counts
  *	as one that was never synced, since it was closed as such
+ * @lost: what the kernel failed to write back and that was not written again
+ *	since; mostly NULL
  * @bindings: of the names that lead here; either a single unchecked one, which
  *	opening checks, or all are known to be right
  * @binding: room for a single one
@@ -147,6 +150,7 @@ struct inode {
 			int64_t stored_at;
 			struct timespec mtime;
 			time_t unsynced_until;
+			struct lost *lost;
 			binding_t *bindings;
 			binding_t binding;
 		};
@@ -436,6 +440,20 @@ bool evict_due(void);
 /** evict_catch_up() - after a reply: wait a moment if there are too many */
 void evict_catch_up(void);
 
+/* --- lost.c --- */
+
+/** lost_add() - a write failed of what the kernel had gathered */
+void lost_add(struct inode *in, uint64_t from, uint64_t to);
+
+/** lost_remove() - bytes were written, or cut off */
+void lost_remove(struct inode *in, uint64_t from, uint64_t to);
+
+/** lost_forget() - [in->lock] the file is closed */
+void lost_forget(struct inode *in);
+
+/** lost_check() - before a sync succeeds: 0, or -EIO and a line in the log */
+int lost_check(struct inode *in);
+
 /* --- content.c --- */
 
 /** content_length() - of a file with these stored attributes; in plaintext bytes */
@@ -477,11 +495,14 @@ void content_changed(struct inode *in);
 /** content_flush() - write and seal, keeping the mtime that was set */
 int content_flush(struct inode *in);
 
-/** content_sync() - the same, and onto the disk */
+/** content_sync() - the same, and onto the disk; -EIO if something was lost */
 int content_sync(struct inode *in);
 
 /** content_drop_suidgid() - before a change: if this request asks for it */
 int content_drop_suidgid(struct inode *in);
+
+/** content_cut() - the file was cut or made longer: there is nothing beyond */
+void content_cut(struct inode *in, uint64_t length);
 
 /** content_truncate() - open if need be, and set the length */
 int content_truncate(struct inode *in, uint64_t length);

@@ -27,6 +27,31 @@ told() {
 		of="$mnt/$2" bs=1M conv=notrunc,fsync status=none
 }
 
+# A sync that failed is not followed by one that succeeds, unless what was lost
+# was written again.
+sync_again() {
+	python3 - "$work/plain" "$mnt/again" "$mnt/before" <<-'END'
+		import os, sys
+		with open(sys.argv[1], "rb") as f:
+		    data = f.read(5 << 20)
+		fd = os.open(sys.argv[2], os.O_RDWR | os.O_CREAT)
+		def write():
+		    done = 0
+		    while done < len(data):
+		        done += os.pwrite(fd, data[done:done + 1000000], done)
+		def told():
+		    try:
+		        os.fsync(fd)
+		    except OSError as error:
+		        print(error)
+		        return True
+		write()
+		assert told() and told() and told()
+		os.unlink(sys.argv[3])
+		write()
+		assert not told()
+	END
+}
 
 for options in rw no_writeback; do
 	archive_mount $options || bail "no mount"
@@ -51,4 +76,14 @@ for options in rw no_writeback; do
 	rm "$mnt/after" "$mnt/before"
 	ok "umount" archive_umount
 done
+
+archive_mount || bail "no mount"
+head -c 13000000 "$work/plain" >"$mnt/before"
+sync "$mnt/before"
+ok "a sync that failed goes on failing until all is written again" sync_again
+ok "umount" archive_umount
+ok "mount again" archive_mount
+ok "what was synced in the end is there" \
+	cmp -n $((5 << 20)) "$mnt/again" "$work/plain"
+ok "umount" archive_umount
 done_testing
