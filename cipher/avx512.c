@@ -38,6 +38,17 @@ CHAOSIMG_INLINE __m512i all(u64 matrix)
 	return _mm512_set1_epi64((long long)matrix);
 }
 
+/*
+ * Up to 19, clang and LLVM's assembler give gf2p8affineqb another address than
+ * the one meant if a matrix stands in memory, is broadcast, and is less than 128
+ * bytes from a register. So there it is loaded before.
+ */
+#if defined(__clang__) && __clang_major__ < 20
+#define LOADED(m)	__asm__("" : "+v"(m))
+#else
+#define LOADED(m)	do { } while (0)
+#endif
+
 CHAOSIMG_INLINE __m512i times_transposed(__m512i r, __m512i m)
 {
 	return _mm512_gf2p8affine_epi64_epi8(r, m, 0);
@@ -109,8 +120,9 @@ CHAOSIMG_INLINE void inverses(u64 out[2 * 8],
 
 CHAOSIMG_INLINE __m128i apply(__m128i s, u64 matrix)
 {
-	const __m128i m = _mm_set1_epi64x((long long)matrix);
+	__m128i m = _mm_set1_epi64x((long long)matrix);
 
+	LOADED(m);
 	return _mm_gf2p8affine_epi64_epi8(s, m, 0);
 }
 
@@ -191,10 +203,11 @@ CHAOSIMG_INLINE void count(const struct stream *stream, u64 first, __m512i *s,
 CHAOSIMG_INLINE void round_512(const struct stream *stream, int r, __m512i *s,
 			       int n)
 {
-	const __m512i m = all(stream->image->u.affine[r - 1]);
 	const __m512i k = broadcast(stream->rk[r]);
+	__m512i m = all(stream->image->u.affine[r - 1]);
 	int i;
 
+	LOADED(m);
 #pragma GCC unroll 8
 	for (i = 0; i < n; i++) {
 		s[i] = _mm512_gf2p8affine_epi64_epi8(s[i], m, 0);
@@ -204,9 +217,10 @@ CHAOSIMG_INLINE void round_512(const struct stream *stream, int r, __m512i *s,
 
 CHAOSIMG_INLINE void last_round(const struct stream *stream, __m512i *s, int n)
 {
-	const __m512i m = all(stream->image->u.affine[CHAOSIMG_ROUNDS - 1]);
+	__m512i m = all(stream->image->u.affine[CHAOSIMG_ROUNDS - 1]);
 	int i;
 
+	LOADED(m);
 #pragma GCC unroll 8
 	for (i = 0; i < n; i++) {
 		s[i] = _mm512_gf2p8affine_epi64_epi8(s[i], m, 0);

@@ -21,8 +21,8 @@ struct inner_key;
  * @generic: the one to believe
  *
  * Some emulators offer instructions and compute them wrongly (QEMU 7.2: VAES on
- * 256 bits); and built by clang 14 with AddressSanitizer, vaes-avx512 decrypts
- * wrongly. What was encrypted so could be read nowhere else, and what is stored
+ * 256 bits), and compilers have given them wrong addresses (see LOADED() in
+ * avx512.c). What was encrypted so could be read nowhere else, and what is stored
  * could not be read here, so an implementation that differs is not offered.
  *
  * Return: true if messages come out the same, encrypted and decrypted.
