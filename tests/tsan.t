@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
 The daemon under ThreadSanitizer, while several processes work on the same
-files, and a new keyset comes meanwhile. TSAN_SECONDS: how long, instead of 10.
+files, and a new keyset comes meanwhile; then with so few descriptors that it has
+the kernel forget files all the time. TSAN_SECONDS: how long each, instead of 10.
 """
 
 import contextlib
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -20,6 +22,9 @@ import tap  # noqa: E402
 SECONDS = int(os.environ.get("TSAN_SECONDS", "10"))
 WORKERS = 6
 NAMES = [f"{d}{n}" for d in ("", "one/", "two/") for n in "abcd"] + ["n" * 250]
+# More than there may be descriptors, each of which costs one.
+CROWD = [f"{d}/crowd{n}" for d in ("one", "two") for n in range(400)]
+DESCRIPTORS = 500
 
 
 def contents(path, chance):
@@ -63,11 +68,11 @@ def names(path, other, chance):
         os.rmdir(folder + "x")
 
 
-def work(seed, until):
+def work(seed, until, known):
     """One process; that a name is gone or there already is part of the game."""
     chance = random.Random(seed)
     while time.monotonic() < until:
-        path, other = (os.path.join(mounted.MNT, chance.choice(NAMES))
+        path, other = (os.path.join(mounted.MNT, chance.choice(known))
                        for _ in "ab")
         with contextlib.suppress(FileNotFoundError, FileExistsError,
                                  NotADirectoryError, IsADirectoryError,
@@ -91,6 +96,15 @@ class Watched(mounted.Mount):
         return command
 
 
+class Crowded(Watched):
+    """Without the right to open files by handle, and with a low limit."""
+
+    def command(self):
+        return ["setpriv", "--bounding-set=-sys_resource,-dac_read_search",
+                "prlimit", f"--nofile={DESCRIPTORS}:{DESCRIPTORS}",
+                *super().command()]
+
+
 def build():
     result = subprocess.run(
         ["make", "-s", f"-j{os.cpu_count()}", f"BUILD={tap.BUILD}-tsan",
@@ -99,7 +113,7 @@ def build():
     return tap.ok("build", not result.returncode, result.stderr[-2000:])
 
 
-def load(seed):
+def load(seed, known):
     until = time.monotonic() + SECONDS
     children = []
     for i in range(WORKERS):
@@ -107,7 +121,7 @@ def load(seed):
         if not pid:
             status = 1
             try:
-                status = work(seed + i, until)
+                status = work(seed + i, until, known)
             except OSError as error:
                 print(f"# {error}", file=sys.stderr, flush=True)
             finally:
@@ -118,6 +132,17 @@ def load(seed):
               mounted.ARCHIVE)
     bad = [os.waitpid(pid, 0)[1] for pid in children]
     tap.same("no process got an error", bad, [0] * WORKERS)
+
+
+def crowded(seed):
+    with Crowded("no_sandbox") as mount:
+        for name in CROWD:
+            with open(os.path.join(mounted.MNT, name), "w",
+                      encoding="ascii") as f:
+                f.write(name)
+        load(seed, CROWD)
+        held = len(os.listdir(f"/proc/{mount.daemon.pid}/fd"))
+        tap.ok("fewer descriptors than files", held < DESCRIPTORS, held)
 
 
 def main():
@@ -135,7 +160,11 @@ def main():
     with Watched("no_sandbox"):
         os.mkdir(f"{mounted.MNT}/one")
         os.mkdir(f"{mounted.MNT}/two")
-        load(seed)
+        load(seed, NAMES)
+    if shutil.which("setpriv") and shutil.which("prlimit"):
+        crowded(seed)
+    else:
+        tap.skip("more files than descriptors", "needs setpriv and prlimit")
     with open("daemon.log", encoding="utf-8", errors="replace") as log:
         said = log.read()
     tap.ok("nothing is said of it", not said, said[:6000])
