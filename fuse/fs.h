@@ -94,7 +94,7 @@ struct handle {
  *	not @entries; held while the contents are opened and closed, never while
  *	they are read or written
  * @file: the contents while @handles > 0
- * @handles: open handles
+ * @handles: open handles; those who only count may look without the lock
  *
  * Regular files:
  * @size: what the kernel was told, while @file is NULL
@@ -142,7 +142,7 @@ struct inode {
 	bool id_known;
 	pthread_mutex_t lock;
 	struct chaosimg_file *file;
-	unsigned int handles;
+	_Atomic unsigned int handles;
 	union {
 		struct {
 			uint64_t size;
