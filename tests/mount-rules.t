@@ -183,6 +183,22 @@ def check_identity(files, found, at):
              shown(found[name][0], at)[-2000:], files[name][-2000:])
 
 
+def check_moved(files, found):
+    """Rules of today count for files that are moved to a new keyset."""
+    write("rules", b"rule all\nhold frames\n")
+    works("other rules", "rules", "set", "--keyfile", KEY, ARCHIVE, "rules")
+    with Mount("ro", key="cp.key", at="cp"):
+        ok("change no file", picture_of(shown(found["free"][0], "cp")) ==
+           picture_of(files["free"]))
+    works("a new keyset", "rekey", "--keyfile", KEY, "--reencrypt", ARCHIVE)
+    with Mount("ro"):
+        check_all(files)
+        inode = os.lstat(os.path.join(MNT, "free")).st_ino
+    with Mount("ro", key="cp.key", at="cp"):
+        same("but what is moved comes under them", picture_of(
+            shown(inode, "cp")).strip(b"\0"), b"")
+
+
 def main():
     reason = mounted.obstacle()
     if reason:
@@ -220,6 +236,7 @@ def main():
         check_pixels(files, found, "cp")
     with Mount("ro", key="i.key", at="i"):
         check_identity(files, found, "i")
+    check_moved(files, found)
     works("fsck", "fsck", "--keyfile", KEY, ARCHIVE)
     works("scrub", "scrub", ARCHIVE)
     done()
