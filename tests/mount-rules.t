@@ -190,13 +190,14 @@ def check_moved(files, found):
     with Mount("ro", key="cp.key", at="cp"):
         ok("change no file", picture_of(shown(found["free"][0], "cp")) ==
            picture_of(files["free"]))
-    works("a new keyset", "rekey", "--keyfile", KEY, "--reencrypt", ARCHIVE)
+    works("a new keyset", "rekey", "--keyfile", KEY, ARCHIVE)
+    works("for all files", "rekey", "--keyfile", KEY, "--reencrypt", ARCHIVE)
     with Mount("ro"):
         check_all(files)
         inode = os.lstat(os.path.join(MNT, "free")).st_ino
     with Mount("ro", key="cp.key", at="cp"):
-        same("but what is moved comes under them", picture_of(
-            shown(inode, "cp")).strip(b"\0"), b"")
+        ok("but what is moved comes under them", not picture_of(
+            shown(inode, "cp")).strip(b"\0"))
 
 
 def main():
