@@ -16,6 +16,7 @@
 
 #include "bytes.h"
 #include "fixture.h"
+#include "file.h"
 #include "header.h"
 
 enum {
