@@ -13,7 +13,8 @@
 #include "header.h"
 
 enum { CHECKSUM = 1, SEALED = 2 };
-enum { PLAIN = 96, BODY = 1928, NONCE = 56 };	/* archive-format.rst */
+/* archive-format.rst; only a sealed file has parts */
+enum { PLAIN = 96, BODY = 1928, NONCE = 56, PARTS = 2, FLAGS = 3 };
 
 static struct file_keys *keys;
 
@@ -56,7 +57,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	take(&in, slot, sizeof(slot));
 	if (mode & SEALED) {
 		memcpy(slot, "CHAOSIMG\1\0\0\10", 12);
-		put_le32(slot + 68, slot[68] & 3);
+		put_le32(slot + 68, slot[68] & PARTS ? FLAGS : slot[68] & 1);
+		slot[88] |= slot[68] & PARTS;	/* parts have a length */
 		slot[PLAIN] &= 6;
 		slot[PLAIN + 1] %= CHAOSIMG_BINDINGS_MAX + 2;
 		slot[PLAIN + 2] %= HEADER_HOLES + 2;
