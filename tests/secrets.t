@@ -52,7 +52,9 @@ def general_keys(reader):
     keys["name key, first half"], keys["name key, second half"] = \
         siv[:32], siv[32:]
     for keyset in archive.keysets.values():
-        keys.update({f"keyset, {what}": key for what, key in keyset.items()})
+        keys.update({f"keyset, {what}": key for what, key in
+                     zip(("clinical", "identity", "pixels", "structure"),
+                         keyset)})
     return keys
 
 
@@ -60,11 +62,12 @@ def file_keys(reader, stored):
     archive = reader.Archive(ARCHIVE, KEY)
     slot = read(os.path.join(ARCHIVE, stored))[:2048]
     file_id = slot[16:32]
-    keys = archive.keysets[slot[32:48]]
+    _, identity, _, structure = archive.keysets[slot[32:48]]
     header, mac = reader.halves(reader.expand(
-        keys["structure"], b"chaosimg header v1" + file_id, 64))
+        structure, b"chaosimg header v1" + file_id, 64))
+    # What is not DICOM is under identity's key alone.
     chaos, aead = reader.halves(reader.expand(
-        keys["identity"], b"chaosimg record v1" + file_id, 64))
+        identity, b"chaosimg record v1" + bytes([2]) + file_id, 64))
     return {"header": header, "mac": mac, "chaos": chaos, "aead": aead}
 
 
