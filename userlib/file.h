@@ -553,6 +553,14 @@ int parts_write(struct chaosimg_file *f, const struct part parts[PART_COUNT],
  */
 int parts_read(struct chaosimg_file *f, unsigned int which,
 	       struct part out[PART_COUNT]);
+
+/**
+ * parts_check_unread() - check what no reader of the parts looks at
+ * @f: the file, which has parts
+ * Return: 0; -EIO if their checksum is wrong, or something but zeros is behind
+ * them; -ENOMEM; the system's error.
+ */
+int parts_check_unread(struct chaosimg_file *f);
 /* --- file_resync.c: after a sync that failed --- */
 
 /**

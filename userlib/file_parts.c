@@ -309,3 +309,39 @@ int parts_read(struct chaosimg_file *f, unsigned int which,
 		parts_free(out);
 	return err;
 }
+
+static bool is_zero(const uint8_t *p, size_t len)
+{
+	return !len || (!p[0] && !memcmp(p, p + 1, len - 1));
+}
+
+/* @buf: all that is behind the records, @len bytes. */
+static int check_unread(const struct parts *p, const uint8_t *buf, size_t len)
+{
+	size_t end = p->length - RECORD_CHECKSUM;
+
+	if (len < p->length)
+		return fail(EIO, "parts: cut off");
+	if (XXH3_64bits(buf, end) != get_le64(buf + end))
+		return fail(EIO, "parts: authentic, but their checksum is damaged");
+	if (!is_zero(buf + p->length, len - p->length))
+		return fail(EIO, "parts: authentic, but there are bytes behind them");
+	return 0;
+}
+
+int parts_check_unread(struct chaosimg_file *f)
+{
+	const struct parts *p = &f->snap.parts;
+	uint64_t size = sealed_size(&f->snap) - p->offset;
+	uint8_t *buf = malloc(size);
+	ssize_t n;
+	int err;
+
+	if (!buf)
+		return fail(ENOMEM, "out of memory");
+	n = read_full(f->fd, buf, size, f->base + p->offset);
+	err = n < 0 ? fail((int)-n, "parts: %s", strerror((int)-n)) :
+		      check_unread(p, buf, (size_t)n);
+	free(buf);
+	return err;
+}

@@ -99,7 +99,7 @@ static int verify_parts(struct chaosimg_file *f)
 	err = m.length == f->length ? check_sets(f, &m) :
 				      fail(EIO, "parts: the mask of another file");
 	dicom_mask_free(&m);
-	return err;
+	return err ? err : parts_check_unread(f);
 }
 
 int file_verify(struct chaosimg_file *f, int (*step)(void *ctx, uint64_t k),
