@@ -254,6 +254,9 @@ void harden_memory(void);
  */
 int keeper_start(const char *mountpoint, bool daemon);
 
+/** keeper_none() - without one this process unmounts @mountpoint itself */
+void keeper_none(const char *mountpoint);
+
 /** keeper_mounted() - from now on it says if this process dies */
 void keeper_mounted(void);
 
@@ -263,6 +266,9 @@ void keeper_mounted(void);
  * Return: 0 or a negative error.
  */
 int keeper_unmount(bool detach);
+
+/** keeper_detach_dead() - unmount what a daemon that died has left there */
+int keeper_detach_dead(void);
 
 /** keeper_forbidden() - have a refused system call logged; signal-safe */
 void keeper_forbidden(int number);
@@ -289,8 +295,24 @@ int mountpoint_check(const char *archive, const char *mountpoint);
 /** replace_check() - -1, and a line on stderr, if it is not mounted there */
 int replace_check(const char *archive, const char *mountpoint);
 
-/** replace_mounted() - unmount it, unless it is used: then -1 and a line */
+/**
+ * replace_mounted() - unmount it, unless it is used: then -1 and a line. One
+ * whose daemon is dead is left to replace_detach_dead().
+ * @archive: its path
+ * @mountpoint: where it is mounted
+ */
 int replace_mounted(const char *archive, const char *mountpoint);
+
+/** replace_dead() - did the daemon that served it there die? */
+bool replace_dead(const char *archive, const char *mountpoint);
+
+/**
+ * replace_detach_dead() - take away the mounts that dead daemons have left
+ * @archive: whose
+ * @mountpoint: where
+ * Return: 0, also if there are none; -1 after a line on stderr.
+ */
+int replace_detach_dead(const char *archive, const char *mountpoint);
 
 /* --- buffer.c --- */
 

@@ -102,7 +102,7 @@ static void keep(const char *mountpoint)
 				 mountpoint, m.number);
 	}
 	if (mounted)
-		log_line(LOG_CRIT, "%s: chaosimgfs was killed (transport endpoint is not connected): unmount, mount again",
+		log_line(LOG_CRIT, "%s: chaosimgfs was killed (transport endpoint is not connected): mount again",
 			 mountpoint);
 }
 
@@ -176,6 +176,11 @@ int keeper_start(const char *mountpoint, bool daemon)
 	return -EAGAIN;
 }
 
+void keeper_none(const char *mountpoint)
+{
+	keeper.mountpoint = mountpoint;
+}
+
 /* Safe in a signal handler. */
 static bool tell(enum task task, int number, int flags)
 {
@@ -205,6 +210,12 @@ int keeper_unmount(bool detach)
 	}
 	pthread_mutex_unlock(&keeper.lock);
 	return -err;
+}
+
+int keeper_detach_dead(void)
+{
+	return keeper.fd < 0 ? -unmount(keeper.mountpoint, true) :
+			       keeper_unmount(true);
 }
 
 void keeper_mounted(void)

@@ -188,8 +188,12 @@ static void announce(void)
 
 static int start_keeper(const struct options *o, const char *mountpoint)
 {
-	int err = keeper_start(mountpoint, !o->foreground);
+	int err = 0;
 
+	if (o->no_sandbox)
+		keeper_none(mountpoint);
+	else
+		err = keeper_start(mountpoint, !o->foreground);
 	return err ? complain("a second process", strerror(-err)) : 0;
 }
 
@@ -198,7 +202,7 @@ static int serve_archive(struct options *o, const char *mountpoint)
 	int err;
 
 	harden_process();
-	err = o->no_sandbox ? 0 : start_keeper(o, mountpoint);
+	err = start_keeper(o, mountpoint);
 	harden_memory();
 	if (!err)
 		err = unlock_archive(o, mountpoint);
@@ -206,6 +210,8 @@ static int serve_archive(struct options *o, const char *mountpoint)
 		err = set_up(o);
 	if (!err)
 		err = check_root();
+	if (!err)
+		err = replace_detach_dead(fs.real, mountpoint);
 	if (!err && !o->foreground) {
 		setsid();
 		err = chdir("/");
@@ -259,6 +265,15 @@ static int detach(struct options *o, const char *mountpoint)
 	return serve_archive(o, mountpoint);
 }
 
+static int check_mountpoint(const struct options *o, const char *mountpoint)
+{
+	if (o->replace)
+		return replace_check(fs.real, mountpoint);
+	if (replace_dead(fs.real, mountpoint))
+		return 0;
+	return mountpoint_check(o->archive, o->mountpoint);
+}
+
 static int run(struct options *o)
 {
 	static char mountpoint[PATH_MAX];
@@ -266,14 +281,12 @@ static int run(struct options *o)
 	if (!o->keyfile && !o->passfile && !passphrase_possible())
 		return complain(o->archive, "give keyfile= or passfile=, "
 				"there is no terminal to ask on"), EXIT_USAGE;
-	if (!o->replace && mountpoint_check(o->archive, o->mountpoint))
-		return EXIT_FAILURE;
 	fs.real = realpath(o->archive, NULL);
 	if (!fs.real)
 		return complain(o->archive, strerror(errno)), EXIT_FAILURE;
 	if (!realpath(o->mountpoint, mountpoint))
 		return complain(o->mountpoint, strerror(errno)), EXIT_FAILURE;
-	if (o->replace && replace_check(fs.real, mountpoint))
+	if (check_mountpoint(o, mountpoint))
 		return EXIT_FAILURE;
 	return o->foreground ? serve_archive(o, mountpoint) :
 			       detach(o, mountpoint);

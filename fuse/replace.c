@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * An upgrade: a new daemon takes the place of the one that serves a mount. All
- * that can go wrong is tried before anything is given up, and all that takes
- * long is done before, so that the mount is away for a moment only.
+ * An upgrade: a new daemon takes the place of the one that serves a mount, or of
+ * one that was killed. All that can go wrong is tried before anything is given
+ * up, and all that takes long is done before, so that the mount is away for a
+ * moment only: what is written to the folder below is not encrypted.
  */
 #include <mntent.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "fs.h"
@@ -41,6 +43,29 @@ int replace_check(const char *archive, const char *mountpoint)
 	       refuse(mountpoint, "this archive is not mounted here, so there is nothing to replace");
 }
 
+/* Attributes may still be in the kernel's cache; this it always asks for. */
+bool replace_dead(const char *archive, const char *mountpoint)
+{
+	struct statfs st;
+
+	return is_mounted(archive, mountpoint) && statfs(mountpoint, &st) &&
+	       errno == ENOTCONN;
+}
+
+int replace_detach_dead(const char *archive, const char *mountpoint)
+{
+	bool was_dead = false;
+	int err;
+
+	while (replace_dead(archive, mountpoint)) {
+		err = keeper_detach_dead();
+		if (err)
+			return refuse(mountpoint, strerror(-err));
+		was_dead = true;
+	}
+	return was_dead ? mountpoint_check(archive, mountpoint) : 0;
+}
+
 /* What is written now need not be written while nothing is mounted. */
 static void write_out(const char *path)
 {
@@ -56,6 +81,8 @@ int replace_mounted(const char *archive, const char *mountpoint)
 {
 	int err;
 
+	if (replace_dead(archive, mountpoint))
+		return 0;
 	write_out(mountpoint);
 	write_out(archive);
 	err = keeper_unmount(false);

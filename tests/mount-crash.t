@@ -76,4 +76,46 @@ left_open_readonly() {
 		archive_umount
 }
 ok "the same through a read-only mount" left_open_readonly
+
+# What a killed daemon has left there, with a file open and its root's attributes
+# in the kernel's cache, is no obstacle to the next one.
+mounts() {
+	grep -c " $mnt fuse.chaosimgfs " /proc/mounts
+}
+
+killed() {
+	echo kept >"$mnt/kept" && exec 5<"$mnt/kept" && stat "$mnt" || return
+	kill -9 "$daemon"
+	wait "$daemon" 2>/dev/null
+	daemon=
+	[ "$(mounts)" = 1 ]
+}
+
+# In the background, as the unit does it.
+over_dead() {
+	"$BUILD/chaosimgfs" -o "keyfile=$key,$1" "$archive" "$mnt" &&
+		[ "$(mounts)" = 1 ] && grep kept "$mnt/kept" || return
+	exec 5<&-
+	umount "$mnt" && [ "$(mounts)" = 0 ]
+}
+for options in rw no_sandbox rw,replace; do
+	ok "mounted and killed" eval 'archive_mount && killed'
+	ok "and mounted over what is left, with $options" over_dead "$options"
+done
+
+# Another archive's mount, or one under a wrong key, is not worth it.
+kept_dead() {
+	local wrong=$work/wrong status=0
+	"$BUILD/chaosimg" keyfile "$wrong.key" &&
+		"$BUILD/chaosimg" init --keyfile "$wrong.key" "$wrong" || return
+	"$BUILD/chaosimgfs" -o "keyfile=$wrong.key" "$archive" "$mnt" && return 1
+	[ "$(mounts)" = 1 ] || return
+	"$BUILD/chaosimgfs" -o "keyfile=$wrong.key" "$wrong" "$mnt" && return 1
+	[ "$(mounts)" = 1 ] || status=1
+	exec 5<&-
+	umount "$mnt" || status=1
+	return $status
+}
+ok "mounted and killed" eval 'archive_mount && killed'
+ok "a wrong key or archive: what is left stays" kept_dead
 done_testing
