@@ -70,6 +70,37 @@ set_up() {
 		chaosimg init --keyfile "$work/key" "$work/archive"
 }
 
+# Four writers and their syncs at once: requests of several threads.
+write_together() {
+	writers=
+	for n in 1 2 3 4; do
+		head -c 500000 /dev/urandom >"$work/plain.$n"
+		dd if="$work/plain.$n" of="$mnt/together.$n" bs=50000 \
+			conv=fsync 2>/dev/null &
+		writers="$writers $!"
+	done
+	for writer in $writers; do
+		wait "$writer" || return
+	done
+	for n in 1 2 3 4; do
+		cmp "$work/plain.$n" "$mnt/together.$n" || return
+	done
+}
+
+# A filter on its system calls, and no right to mount.
+in_sandbox() {
+	grep '^Seccomp:.2$' "/proc/$daemon/status" &&
+		grep '^NoNewPrivs:.1$' "/proc/$daemon/status" || return
+	rights=$(sed -n 's/^CapEff:.//p' "/proc/$daemon/status")
+	[ $((0x$rights >> 21 & 1)) = 0 ]
+}
+
+# Refused system calls, among others.
+nothing_logged() {
+	cat "$work/daemon.log"
+	[ ! -s "$work/daemon.log" ]
+}
+
 unknown_refused() {
 	! open_archive no-such-cipher
 }
@@ -84,14 +115,17 @@ ok "mounted with the library's cipher" open_archive ""
 ok "files written" write_files library
 ok "unmounted" close_archive
 ok "mounted with the kernel's cipher" open_archive kernel
+ok "its daemon is in the sandbox" in_sandbox
 ok "the library's files are as they were" same_files library
 ok "files written by the kernel's cipher" write_files kernel
 ok "and overwritten in part" rewrite kernel
 ok "the library's files as well" rewrite library
+ok "written by four at once, and synced" write_together
 ok "all read back" same_files library kernel
 ok "unmounted again" close_archive
 ok "mounted with the generic cipher" open_archive generic
 ok "all files are as they were" same_files library kernel
 ok "unmounted in the end" close_archive
+ok "nothing was logged, no system call refused" nothing_logged
 ok "a cipher that does not exist is refused" unknown_refused
 done_testing
