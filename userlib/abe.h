@@ -6,6 +6,7 @@
  *	abe_code.c	bytes and files
  *	abe_share.c	secrets shared along a policy's tree
  *	abe_scheme.c	the scheme of Rouselakis and Waters
+ *	abe_parallel.c	its leaves on all processors
  *	abe_kem.c	the key encapsulation around it
  *	abe_authority.c, abe_user.c	the objects of chaosimg_abe.h
  */
@@ -291,6 +292,24 @@ int abe_unmask(const struct chaosimg_user *u,
 	       const struct abe_attribute *const *key,
 	       const struct share_plan *plan, unsigned int leaves,
 	       const uint8_t *rows, uint8_t out[ABE_GT]);
+
+/* --- abe_parallel.c -------------------------------------------------------- */
+
+enum { ABE_WORKERS_MAX = 8 };
+
+/** abe_workers() - how many are worth it for that many leaves */
+unsigned int abe_workers(unsigned int leaves);
+
+/** typedef abe_work_fn - what worker number @worker does; it cannot fail() */
+typedef void abe_work_fn(void *arg, unsigned int worker);
+
+/**
+ * abe_parallel() - let workers 0 to @workers - 1 do their part, and wait
+ * @workers: how many, at most ABE_WORKERS_MAX
+ * @work: what each does; several at a time, if there are threads
+ * @arg: passed on to @work
+ */
+void abe_parallel(unsigned int workers, abe_work_fn *work, void *arg);
 
 /* --- abe_authority.c, abe_user.c ------------------------------------------- */
 

@@ -355,6 +355,7 @@ const struct gt_base *gt_generator(void)
 int gt_product_begin(struct gt_product *product)
 {
 	/* It collects points, and multiplies them out some at a time. */
+	product->any = false;
 	product->ctx = secret_alloc(blst_pairing_sizeof());
 	if (!product->ctx)
 		return -ENOMEM;
@@ -372,12 +373,28 @@ void gt_product_add(struct gt_product *product, const blst_p1 *p,
 		return;
 	blst_p1_to_affine(&affine, p);
 	blst_pairing_raw_aggregate(product->ctx, q, &affine);
+	product->any = true;
 	OPENSSL_cleanse(&affine, sizeof(affine));
 }
 
-void gt_product_end(struct gt_product *product, blst_fp12 *out)
+void gt_product_loops(struct gt_product *product)
 {
-	blst_final_exp(out, blst_pairing_as_fp12(product->ctx));
-	secret_free(product->ctx);
-	product->ctx = NULL;
+	if (product->any)
+		blst_pairing_commit(product->ctx);
+}
+
+void gt_product_end(struct gt_product *product, size_t n, blst_fp12 *out)
+{
+	blst_fp12 all = *blst_fp12_one();
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (product[i].any)
+			blst_fp12_mul(&all, &all,
+				      blst_pairing_as_fp12(product[i].ctx));
+		secret_free(product[i].ctx);
+		product[i].ctx = NULL;
+	}
+	blst_final_exp(out, &all);
+	OPENSSL_cleanse(&all, sizeof(all));
 }

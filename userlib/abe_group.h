@@ -99,9 +99,14 @@ void gt_power(blst_fp12 *out, const struct gt_base *a, const blst_fr *x,
 /** gt_power_small() - to a power that is no secret, nor 0 */
 void gt_power_small(blst_fp12 *out, const blst_fp12 *f, int64_t k);
 
-/** struct gt_product - a product of pairings, with one final exponentiation */
+/**
+ * struct gt_product - a product of pairings, with one final exponentiation
+ * @ctx: blst's
+ * @any: is there a factor? Without any, @ctx has no value
+ */
 struct gt_product {
 	blst_pairing *ctx;
+	bool any;
 };
 
 /** gt_product_begin() - Return: 0 or -ENOMEM */
@@ -111,7 +116,15 @@ int gt_product_begin(struct gt_product *product);
 void gt_product_add(struct gt_product *product, const blst_p1 *p,
 		    const blst_p2_affine *q);
 
-/** gt_product_end() - @out receives the product; all the rest is wiped */
-void gt_product_end(struct gt_product *product, blst_fp12 *out);
+/** gt_product_loops() - do what can be done of the work before the end */
+void gt_product_loops(struct gt_product *product);
+
+/**
+ * gt_product_end() - multiply products
+ * @product: @n of them, all with a context or NULL; all that is in them is wiped
+ * @n: how many
+ * @out: receives what they are together
+ */
+void gt_product_end(struct gt_product *product, size_t n, blst_fp12 *out);
 
 #endif

@@ -105,7 +105,7 @@ bool abe_attribute_ok(const struct chaosimg_authority *a,
 	gt_product_add(&product, &minus, &attribute->K);
 	gt_product_add(&product, &a->Y, user);
 	gt_product_add(&product, &l, &attribute->F);
-	gt_product_end(&product, &rest);
+	gt_product_end(&product, 1, &rest);
 	OPENSSL_cleanse(&l, sizeof(l));
 	blst_fp12_mul(&rest, &rest, &a->E);
 	return blst_fp12_is_one(&rest);
@@ -136,30 +136,62 @@ static void row(const struct chaosimg_authority *a, const struct gt_base *E,
 	g2_write(out + ABE_GT + 2 * ABE_G1, &c4);
 }
 
+/** struct encrypting - rows that are being made */
+struct encrypting {
+	const struct chaosimg_policy *p;
+	const struct chaosimg_authority *const *authority;
+	const struct abe_attribute *const *key;
+	const struct abe_coins *coins;
+	struct gt_base *bases;	/* one for each authority, at its first leaf */
+	unsigned int workers;
+	uint8_t *out;
+};
+
+static unsigned int first_of(const struct encrypting *e, unsigned int i)
+{
+	unsigned int j = 0;
+
+	while (e->authority[j] != e->authority[i])
+		j++;
+	return j;
+}
+
+static void encrypt_rows(void *arg, unsigned int worker)
+{
+	const struct encrypting *e = arg;
+	blst_p2_affine F;
+	unsigned int i;
+
+	for (i = worker; i < e->p->leaves; i += e->workers) {
+		if (e->key[i])
+			F = e->key[i]->F;
+		else
+			abe_hash_attribute(&F, e->authority[i]->id,
+					   e->p->leaf[i].name);
+		row(e->authority[i], &e->bases[first_of(e, i)], &F, e->coins,
+		    i, e->out + i * ABE_ROW);
+	}
+}
+
 int abe_rows(const struct chaosimg_policy *p,
 	     const struct chaosimg_authority *const *authority,
 	     const struct abe_attribute *const *key,
 	     const struct abe_coins *coins, uint8_t *out)
 {
-	struct gt_base *bases = malloc(p->leaves * sizeof(*bases));
-	blst_p2_affine F;
-	unsigned int i, j;
+	struct encrypting e = {
+		.p = p, .authority = authority, .key = key, .coins = coins,
+		.bases = malloc(p->leaves * sizeof(*e.bases)),
+		.workers = abe_workers(p->leaves), .out = out,
+	};
+	unsigned int i;
 
-	if (!bases)
+	if (!e.bases)
 		return fail(ENOMEM, "attribute-based encryption: no memory");
-	for (i = 0; i < p->leaves; i++) {
-		for (j = 0; authority[j] != authority[i]; j++)
-			;
-		if (j == i)
-			gt_base(&bases[i], &authority[i]->E);
-		if (key[i])
-			F = key[i]->F;
-		else
-			abe_hash_attribute(&F, authority[i]->id,
-					   p->leaf[i].name);
-		row(authority[i], &bases[j], &F, coins, i, out + i * ABE_ROW);
-	}
-	free(bases);
+	for (i = 0; i < p->leaves; i++)
+		if (first_of(&e, i) == i)
+			gt_base(&e.bases[i], &authority[i]->E);
+	abe_parallel(e.workers, encrypt_rows, &e);
+	free(e.bases);
 	return 0;
 }
 
@@ -175,15 +207,27 @@ void abe_mask(const blst_fr *z, uint8_t out[ABE_GT])
 /* --- decrypting ------------------------------------------------------------ */
 
 /**
- * struct opening - the product so far
- * @pairings: those of all leaves
- * @c1: the product of all C1
- * @c3: the sum of all C3
+ * struct decrypting - rows that are being opened
+ * @key: for each leaf, the user's
+ * @plan: how each leaf is used
+ * @leaves: how many
+ * @rows: the ciphertext's
+ * @workers: how many open them
+ * @pairings: each worker's, of its leaves
+ * @part: each worker's
  */
-struct opening {
-	struct gt_product pairings;
-	blst_fp12 c1;
-	blst_p1 c3;
+struct decrypting {
+	const struct abe_attribute *const *key;
+	const struct share_plan *plan;
+	unsigned int leaves;
+	const uint8_t *rows;
+	unsigned int workers;
+	struct gt_product pairings[ABE_WORKERS_MAX];
+	struct opening {
+		blst_fp12 c1;	/* the product of its C1 */
+		blst_p1 c3;	/* the sum of its C3 */
+		bool damaged;
+	} part[ABE_WORKERS_MAX];
 };
 
 /*
@@ -212,38 +256,84 @@ static void weigh_c1(blst_fp12 *f, const struct share_use *use)
 	gt_power(f, &base, &use->coefficient, NULL, NULL);
 }
 
-static void open_row(struct opening *o, const struct abe_attribute *key,
-		     const struct share_use *use, const blst_fp12 *c1,
-		     const blst_p1_affine *c2, const blst_p1_affine *c3,
-		     const blst_p2_affine *c4)
-{
-	blst_fp12 power = *c1;
-	blst_p1 p;
-
-	weigh_c1(&power, use);
-	blst_fp12_mul(&o->c1, &o->c1, &power);
-	weigh(&p, c2, use);
-	gt_product_add(&o->pairings, &p, &key->K);
-	weigh(&p, &key->L, use);
-	gt_product_add(&o->pairings, &p, c4);
-	OPENSSL_cleanse(&p, sizeof(p));
-	weigh(&p, c3, use);
-	blst_p1_add_or_double(&o->c3, &o->c3, &p);
-}
-
-static int read_and_open(struct opening *o, const struct abe_attribute *key,
-			 const struct share_use *use, const uint8_t *in)
+static void open_row(struct opening *o, struct gt_product *pairings,
+		     const struct abe_attribute *key,
+		     const struct share_use *use, const uint8_t *in)
 {
 	blst_p1_affine c2, c3;
 	blst_p2_affine c4;
 	blst_fp12 c1;
+	blst_p1 p;
 
 	if (!gt_read(&c1, in) || !g1_read(&c2, in + ABE_GT) ||
 	    !g1_read(&c3, in + ABE_GT + ABE_G1) ||
-	    !g2_read(&c4, in + ABE_GT + 2 * ABE_G1))
-		return fail(EBADMSG, "damaged ciphertext: not a point of the group");
-	open_row(o, key, use, &c1, &c2, &c3, &c4);
-	return 0;
+	    !g2_read(&c4, in + ABE_GT + 2 * ABE_G1)) {
+		o->damaged = true;
+		return;
+	}
+	weigh_c1(&c1, use);
+	blst_fp12_mul(&o->c1, &o->c1, &c1);
+	weigh(&p, &c2, use);
+	gt_product_add(pairings, &p, &key->K);
+	weigh(&p, &key->L, use);
+	gt_product_add(pairings, &p, &c4);
+	OPENSSL_cleanse(&p, sizeof(p));
+	weigh(&p, &c3, use);
+	blst_p1_add_or_double(&o->c3, &o->c3, &p);
+}
+
+/* Of the leaves that are used, every so many. */
+static void open_rows(void *arg, unsigned int worker)
+{
+	struct decrypting *d = arg;
+	unsigned int i, n = 0;
+
+	d->part[worker].c1 = *blst_fp12_one();
+	for (i = 0; i < d->leaves; i++)
+		if (d->plan->leaf[i].used && n++ % d->workers == worker)
+			open_row(&d->part[worker], &d->pairings[worker],
+				 d->key[i], &d->plan->leaf[i],
+				 d->rows + i * ABE_ROW);
+	gt_product_loops(&d->pairings[worker]);
+}
+
+/* @out receives the product of all leaves. */
+static int gather(struct decrypting *d, const blst_p2_affine *user,
+		  blst_fp12 *out)
+{
+	blst_p1 c3 = { .z = { { 0 } } };
+	bool damaged = false;
+	unsigned int i;
+
+	for (i = 0; i < d->workers; i++) {
+		blst_p1_add_or_double(&c3, &c3, &d->part[i].c3);
+		damaged |= d->part[i].damaged;
+	}
+	gt_product_add(&d->pairings[0], &c3, user);
+	gt_product_end(d->pairings, d->workers, out);
+	for (i = 0; i < d->workers; i++)
+		blst_fp12_mul(out, out, &d->part[i].c1);
+	return damaged ? fail(EBADMSG, "damaged ciphertext: not a point of the group")
+		       : 0;
+}
+
+static int decrypt_rows(struct decrypting *d, const blst_p2_affine *user,
+			blst_fp12 *out)
+{
+	unsigned int i, used = 0;
+	int ret = 0;
+
+	for (i = 0; i < d->leaves; i++)
+		used += d->plan->leaf[i].used;
+	d->workers = abe_workers(used);
+	for (i = 0; i < d->workers && !ret; i++)
+		ret = gt_product_begin(&d->pairings[i]);
+	if (ret) {
+		gt_product_end(d->pairings, d->workers, out);
+		return ret;
+	}
+	abe_parallel(d->workers, open_rows, d);
+	return gather(d, user, out);
 }
 
 int abe_unmask(const struct chaosimg_user *u,
@@ -251,21 +341,13 @@ int abe_unmask(const struct chaosimg_user *u,
 	       const struct share_plan *plan, unsigned int leaves,
 	       const uint8_t *rows, uint8_t out[ABE_GT])
 {
-	struct opening o = { .c1 = *blst_fp12_one() };
+	struct decrypting d = {
+		.key = key, .plan = plan, .leaves = leaves, .rows = rows,
+	};
 	struct gt_base base;
 	blst_fp12 all;
-	unsigned int i;
-	int ret = gt_product_begin(&o.pairings);
+	int ret = decrypt_rows(&d, &u->hash, &all);
 
-	if (ret)
-		return ret;
-	for (i = 0; i < leaves && !ret; i++)
-		if (plan->leaf[i].used)
-			ret = read_and_open(&o, key[i], &plan->leaf[i],
-					    rows + i * ABE_ROW);
-	gt_product_add(&o.pairings, &o.c3, &u->hash);
-	gt_product_end(&o.pairings, &all);
-	blst_fp12_mul(&all, &all, &o.c1);
 	if (!ret && !plan->whole) {
 		gt_base(&base, &all);
 		gt_power(&all, &base, &plan->scale, NULL, NULL);
@@ -274,6 +356,6 @@ int abe_unmask(const struct chaosimg_user *u,
 	if (!ret)
 		gt_write(out, &all);
 	OPENSSL_cleanse(&all, sizeof(all));
-	OPENSSL_cleanse(&o, sizeof(o));
+	OPENSSL_cleanse(&d, sizeof(d));
 	return ret;
 }
