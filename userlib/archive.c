@@ -80,8 +80,7 @@ void chaosimg_archive_close(struct chaosimg_archive *a)
 {
 	if (!a)
 		return;
-	if (a->names)
-		names_free(a);
+	names_free(a->names);
 	rules_use_free(a);
 	keyring_free(a->ring);
 	close_fd(a->data_fd);

@@ -193,8 +193,8 @@ int names_init(struct chaosimg_archive *a);
 /** names_held() - are there keys for names, links and attributes? */
 bool names_held(const struct chaosimg_archive *a);
 
-/** names_free() - wipe and free them */
-void names_free(struct chaosimg_archive *a);
+/** names_free() - wipe and free such keys; NULL is allowed */
+void names_free(struct name_keys *k);
 
 /**
  * hkdf_expand() - HKDF-Expand with SHA-256 (RFC 5869, 2.3)

@@ -15,15 +15,24 @@
 #define XATTR_VALUE_LABEL	"chaosimg xval v1"
 #define SYMLINK_LABEL		"chaosimg link v1"
 
+/**
+ * struct source - what keys are derived from
+ * @impl: the inner cipher's implementation
+ * @key: the names key
+ */
+struct source {
+	const struct inner_impl *impl;
+	const uint8_t *key;
+};
+
 /* Expand(names key, label) */
-static int subkey(const struct chaosimg_archive *a, const char *label,
-		  uint8_t *out, size_t len)
+static int subkey(const struct source *src, const char *label, uint8_t *out,
+		  size_t len)
 {
-	return hkdf_expand(keyring_names(a->ring), label, strlen(label), out,
-			   len);
+	return hkdf_expand(src->key, label, strlen(label), out, len);
 }
 
-static int set_inner(struct chaosimg_archive *a, const char *label,
+static int set_inner(const struct source *src, const char *label,
 		     struct inner_key **out)
 {
 	uint8_t *key = secret_alloc(CHAOSIMG_KEY_SIZE);
@@ -31,9 +40,9 @@ static int set_inner(struct chaosimg_archive *a, const char *label,
 
 	if (!key)
 		return -ENOMEM;
-	err = subkey(a, label, key, CHAOSIMG_KEY_SIZE);
+	err = subkey(src, label, key, CHAOSIMG_KEY_SIZE);
 	if (!err)
-		err = inner_key_new(a->inner, key, out);
+		err = inner_key_new(src->impl, key, out);
 	secret_free(key);
 	return err;
 }
@@ -51,7 +60,7 @@ static EVP_CIPHER_CTX *keyed_siv(const EVP_CIPHER *cipher, const uint8_t *key,
 }
 
 /* Two contexts, one for each direction; they hold on to the cipher. */
-static int set_siv(struct chaosimg_archive *a, const char *label,
+static int set_siv(const struct source *src, const char *label,
 		   struct name_siv *s)
 {
 	EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, "AES-256-SIV", NULL);
@@ -59,7 +68,7 @@ static int set_siv(struct chaosimg_archive *a, const char *label,
 	int err = -ENOMEM;
 
 	if (key)
-		err = subkey(a, label, key, NAME_SIV_KEY_SIZE);
+		err = subkey(src, label, key, NAME_SIV_KEY_SIZE);
 	if (!err) {
 		s->enc = keyed_siv(cipher, key, 1);
 		s->dec = keyed_siv(cipher, key, 0);
@@ -71,7 +80,7 @@ static int set_siv(struct chaosimg_archive *a, const char *label,
 	return err;
 }
 
-static int set_gcm(struct chaosimg_archive *a, const char *label,
+static int set_gcm(const struct source *src, const char *label,
 		   struct gcm_key *k)
 {
 	uint8_t *key = secret_alloc(GCM_KEY_SIZE);
@@ -79,29 +88,29 @@ static int set_gcm(struct chaosimg_archive *a, const char *label,
 
 	if (!key)
 		return -ENOMEM;
-	err = subkey(a, label, key, GCM_KEY_SIZE);
+	err = subkey(src, label, key, GCM_KEY_SIZE);
 	if (!err)
 		gcm_key_init(k, key);
 	secret_free(key);
 	return err;
 }
 
-static int set_name(struct chaosimg_archive *a, struct name_siv *s,
+static int set_name(const struct source *src, struct name_siv *s,
 		    const char *label, const char *inner, const char *outer)
 {
-	int err = set_inner(a, inner, &s->inner);
+	int err = set_inner(src, inner, &s->inner);
 
 	s->label = label;
-	return err ? err : set_siv(a, outer, s);
+	return err ? err : set_siv(src, outer, s);
 }
 
-static int set_value(struct chaosimg_archive *a, struct name_value *v,
+static int set_value(const struct source *src, struct name_value *v,
 		     const char *label, const char *inner, const char *outer)
 {
-	int err = set_inner(a, inner, &v->inner);
+	int err = set_inner(src, inner, &v->inner);
 
 	v->label = label;
-	return err ? err : set_gcm(a, outer, &v->outer);
+	return err ? err : set_gcm(src, outer, &v->outer);
 }
 
 static EVP_MAC_CTX *keyed_hmac(const uint8_t key[CHAOSIMG_KEY_SIZE])
@@ -121,49 +130,59 @@ static EVP_MAC_CTX *keyed_hmac(const uint8_t key[CHAOSIMG_KEY_SIZE])
 	return NULL;
 }
 
-static int set_dirs(struct chaosimg_archive *a, struct name_keys *k)
+static int set_dirs(const uint8_t *dir_mac, struct name_keys *k)
 {
 	k->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
 	if (!k->sha256)
 		return fail(ENOMEM, "OpenSSL: no SHA-256");
-	k->dir_mac = keyed_hmac(keyring_dir_mac(a->ring));
+	k->dir_mac = keyed_hmac(dir_mac);
 	return k->dir_mac ? 0 : fail(ENOMEM, "OpenSSL: no HMAC");
 }
 
-static int set_names(struct chaosimg_archive *a, struct name_keys *k)
+static int set_names(const struct source *src, struct name_keys *k)
 {
 	int err;
 
-	err = set_name(a, &k->name, NAME_LABEL, "chaosimg name chaos key v1",
+	err = set_name(src, &k->name, NAME_LABEL, "chaosimg name chaos key v1",
 		       "chaosimg name siv key v1");
 	if (!err)
-		err = set_name(a, &k->xattr_name, XATTR_NAME_LABEL,
+		err = set_name(src, &k->xattr_name, XATTR_NAME_LABEL,
 			       "chaosimg xattr name chaos key v1",
 			       "chaosimg xattr name siv key v1");
 	if (!err)
-		err = set_value(a, &k->xattr_value, XATTR_VALUE_LABEL,
+		err = set_value(src, &k->xattr_value, XATTR_VALUE_LABEL,
 				"chaosimg xattr value chaos key v1",
 				"chaosimg xattr value aead key v1");
 	if (!err)
-		err = set_value(a, &k->symlink, SYMLINK_LABEL,
+		err = set_value(src, &k->symlink, SYMLINK_LABEL,
 				"chaosimg symlink chaos key v1",
 				"chaosimg symlink aead key v1");
 	return err;
 }
 
-int names_init(struct chaosimg_archive *a)
+int names_new(const struct chaosimg_archive *a, const uint8_t *names,
+	      const uint8_t *dir_mac, struct name_keys **out)
 {
+	const struct source src = { a->inner, names };
+	struct name_keys *k = secret_alloc(sizeof(*k));
 	int err;
 
-	a->names = secret_alloc(sizeof(*a->names));
-	if (!a->names)
+	if (!k)
 		return -ENOMEM;
-	err = set_dirs(a, a->names);
-	if (!err && keyring_names(a->ring))
-		err = set_names(a, a->names);
+	err = set_dirs(dir_mac, k);
+	if (!err && names)
+		err = set_names(&src, k);
 	if (err)
-		names_free(a);
+		names_free(k);
+	else
+		*out = k;
 	return err;
+}
+
+int names_init(struct chaosimg_archive *a)
+{
+	return names_new(a, keyring_names(a->ring), keyring_dir_mac(a->ring),
+			 &a->names);
 }
 
 bool names_held(const struct chaosimg_archive *a)
@@ -178,10 +197,8 @@ static void free_name(struct name_siv *s)
 	EVP_CIPHER_CTX_free(s->dec);
 }
 
-void names_free(struct chaosimg_archive *a)
+void names_free(struct name_keys *k)
 {
-	struct name_keys *k = a->names;
-
 	if (!k)
 		return;
 	free_name(&k->name);
@@ -191,5 +208,4 @@ void names_free(struct chaosimg_archive *a)
 	EVP_MAC_CTX_free(k->dir_mac);
 	EVP_MD_free(k->sha256);
 	secret_free(k);
-	a->names = NULL;
 }

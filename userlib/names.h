@@ -53,7 +53,7 @@ struct name_value {
 	struct gcm_key outer;
 };
 
-/** struct name_keys - all of them; read-only once names_init() is done */
+/** struct name_keys - all of them; read-only once names_new() is done */
 struct name_keys {
 	struct name_siv name;
 	struct name_siv xattr_name;
@@ -62,6 +62,17 @@ struct name_keys {
 	EVP_MAC_CTX *dir_mac;	/* keyed, only ever copied */
 	EVP_MD *sha256;
 };
+
+/**
+ * names_new() - derive the keys
+ * @a: the archive, for its cipher
+ * @names: the names key; without, there are only those for directories
+ * @dir_mac: the directory MAC key
+ * @out: receives them, for names_free()
+ * Return: 0; -ENOMEM; -EIO.
+ */
+int names_new(const struct chaosimg_archive *a, const uint8_t *names,
+	      const uint8_t *dir_mac, struct name_keys **out);
 
 /**
  * name_siv_seal() - encrypt a name
