@@ -7,6 +7,8 @@
 
 #include "archive.h"
 #include "error.h"
+#include "ingest.h"
+#include "ingest_session.h"
 #include "keyring.h"
 #include "rules.h"
 
@@ -70,6 +72,31 @@ int archive_new_partial(const uint8_t id[CHAOSIMG_ID_SIZE],
 	return ret;
 }
 
+int archive_new_ingest(struct ingest_params *p, uint32_t epoch,
+		       struct chaosimg_archive **out)
+{
+	struct chaosimg_archive *a;
+	int ret = new_archive(p->archive_id, p->chunk_size, &a);
+
+	if (ret)
+		return ret;
+	a->held = HELD_ALL;
+	ret = ingest_new(epoch, &a->ingest);
+	if (!ret)
+		ret = keyring_new_ingest(ingest_names(a->ingest),
+					 ingest_dir_mac(a->ingest), &a->ring);
+	if (!ret)
+		ret = names_init(a);
+	if (ret) {
+		chaosimg_archive_close(a);
+		return ret;
+	}
+	rules_use_fixed(a, p->rules);
+	ingest_adopt(a->ingest, p);
+	*out = a;
+	return 0;
+}
+
 static void close_fd(int fd)
 {
 	if (fd >= 0)
@@ -81,6 +108,8 @@ void chaosimg_archive_close(struct chaosimg_archive *a)
 	if (!a)
 		return;
 	names_free(a->names);
+	ingest_sessions_free(a);
+	ingest_free(a->ingest);
 	rules_use_free(a);
 	keyring_free(a->ring);
 	close_fd(a->data_fd);

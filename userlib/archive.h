@@ -36,6 +36,7 @@ static inline uint8_t held_bit(enum chaosimg_compartment c)
  * @id: its id
  * @created: seconds since 1970
  * @held: the set of compartments whose keys are here
+ * @ingest: an ingest mount made it; it is for files that name it, and no others
  * @key: the keys; those that are not held are zeros, KEY_STRUCTURE is always
  *	held
  */
@@ -43,9 +44,12 @@ struct keyset {
 	uint8_t id[CHAOSIMG_ID_SIZE];
 	uint64_t created;
 	uint8_t held;
+	bool ingest;
 	uint8_t key[KEY_COUNT][CHAOSIMG_KEY_SIZE];
 };
 
+struct ingest;		/* ingest.h: what an ingest mount has */
+struct ingest_session;	/* ingest_session.c: what others made */
 struct config;		/* config.h: what chaosimg.json says */
 struct keyring;		/* keyring.c: archive key and keysets */
 struct name_keys;	/* names.c */
@@ -70,6 +74,10 @@ struct config_stamp {
  * @held: the set of compartments that whoever opened it has keys of
  * @ring: archive key and keysets
  * @names: keys for names, links and attributes
+ * @ingest: if it is an ingest mount's, which has no keys but those it drew
+ * @sessions: names' keys of ingest mounts' directories; [keysets] to add one
+ * @root_known: @root is set
+ * @root: the id of the root
  * @rules: its content rules
  * @inner: the inner cipher's implementation
  * @keysets: held while keysets are looked for on the disk
@@ -86,6 +94,10 @@ struct chaosimg_archive {
 	uint8_t held;
 	struct keyring *ring;
 	struct name_keys *names;
+	struct ingest *ingest;
+	struct ingest_session *_Atomic sessions;
+	_Atomic bool root_known;
+	uint8_t root[CHAOSIMG_ID_SIZE];
 	struct rules_use *rules;
 	const struct inner_impl *inner;
 	pthread_mutex_t keysets;
@@ -168,7 +180,7 @@ int keyring_add(struct keyring *ring, const struct keyset *ks);
 int keyring_add_older(struct keyring *ring, const struct keyset *ks);
 
 /**
- * keyset_demand() - the keyset of a file: from the keyring, or from the disk
+ * keyset_demand() - a keyset of the archive: from the keyring, or from the disk
  * @a: the archive
  * @id: the keyset's id
  * @out: receives it; it lives as long as the archive
@@ -181,6 +193,11 @@ int keyring_add_older(struct keyring *ring, const struct keyset *ks);
 int keyset_demand(struct chaosimg_archive *a,
 		  const uint8_t id[CHAOSIMG_ID_SIZE],
 		  const struct keyset **out);
+
+/** keyset_of_file() - the same for a file, whose keyset may be an ingest mount's */
+int keyset_of_file(struct chaosimg_archive *a,
+		   const uint8_t id[CHAOSIMG_ID_SIZE],
+		   const struct keyset **out);
 
 /**
  * names_init() - derive the keys for names, links and attributes

@@ -11,6 +11,7 @@
 #include "credential.h"
 #include "error.h"
 #include "fdname.h"
+#include "ingest.h"
 #include "keyset_policy.h"
 #include "keyring.h"
 
@@ -238,6 +239,8 @@ int chaosimg_archive_lock(struct chaosimg_archive *a)
 		return fd;
 	a->lock_fd = fd;
 	a->flags &= ~CHAOSIMG_ARCHIVE_NOLOCK;
+	if (a->ingest)
+		return ingest_begin(a);
 	return chaosimg_archive_refresh(a);
 }
 

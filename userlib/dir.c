@@ -15,27 +15,76 @@
 
 #include "basenc.h"
 #include "error.h"
+#include "ingest.h"
+#include "ingest_session.h"
 #include "names.h"
 
 #define PLACE_LABEL	"chaosimg dirs v1"
 
 enum {
 	PLACES_MAX = 2,
-	ENTRY_MAX = CHAOSIMG_ID_SIZE + PLACES_MAX * DIR_MAC_SIZE,
+	MACS_MAX = PLACES_MAX * DIR_MAC_SIZE,
+	ENTRY_MAX = 2 * CHAOSIMG_ID_SIZE + MACS_MAX,
 	TARGET_MAX = BASE64_LEN(ENTRY_MAX),
 };
 
 /* ext4 and others keep a target of less than 60 bytes in the inode itself. */
-_Static_assert(TARGET_MAX < 60, "a directory's entry is a fast symbolic link");
+_Static_assert(BASE64_LEN(CHAOSIMG_ID_SIZE + MACS_MAX) < 60 &&
+	       BASE64_LEN(2 * CHAOSIMG_ID_SIZE + DIR_MAC_SIZE) < 60,
+	       "a directory's entry is a fast symbolic link");
 
-static int place_mac(struct chaosimg_archive *a, const uint8_t *id,
+/**
+ * struct dir_entry - what a directory's entry holds
+ * @id: the directory's id
+ * @ingest: an ingest mount made it, or somebody in such a one
+ * @session: if so, the session's id
+ * @places: how many of @mac are used
+ * @mac: of places
+ */
+struct dir_entry {
+	uint8_t id[CHAOSIMG_ID_SIZE];
+	bool ingest;
+	uint8_t session[CHAOSIMG_ID_SIZE];
+	int places;
+	uint8_t mac[PLACES_MAX][DIR_MAC_SIZE];
+};
+
+/*
+ * Where the root of a session stands, its maker need not know: in the root of
+ * whatever tree it is copied to.
+ */
+static bool is_session_root(const struct dir_entry *e,
+			    const struct chaosimg_place *place)
+{
+	return e->ingest && place && ingest_is_root(place->binding, e->session);
+}
+
+/*
+ * Anybody could have made it: it is nowhere but in its session's directories,
+ * and is the root of its own mount only.
+ */
+static bool may_stand(const struct chaosimg_archive *a,
+		      const struct dir_entry *e,
+		      const struct chaosimg_place *place)
+{
+	if (!e->ingest || is_session_root(e, place))
+		return true;
+	if (!place)
+		return a->ingest;
+	return ingest_is_dir(place->parent) && ingest_same(e->id, place->parent);
+}
+
+static int place_mac(struct chaosimg_archive *a, const struct name_keys *keys,
+		     const struct dir_entry *e,
 		     const struct chaosimg_place *place,
 		     uint8_t out[DIR_MAC_SIZE])
 {
 	static const uint8_t no_name[CHAOSIMG_BINDING_SIZE];
-	const uint8_t *parent = place ? place->parent : a->id;
-	const uint8_t *binding = place ? place->binding : no_name;
-	EVP_MAC_CTX *ctx = EVP_MAC_CTX_dup(a->names->dir_mac);
+	const bool root = !place || is_session_root(e, place);
+	const uint8_t *parent = root ? a->id : place->parent;
+	const uint8_t *binding = root ? no_name : place->binding;
+	EVP_MAC_CTX *ctx = EVP_MAC_CTX_dup(keys->dir_mac);
+	const uint8_t *id = e->id;
 	const uint8_t *label = (const uint8_t *)PLACE_LABEL;
 	uint8_t mac[32];
 	size_t n;
@@ -53,32 +102,67 @@ static int place_mac(struct chaosimg_archive *a, const uint8_t *id,
 	return 0;
 }
 
+static void encode(const struct dir_entry *e, char target[TARGET_MAX + 1])
+{
+	uint8_t raw[ENTRY_MAX];
+	size_t len = CHAOSIMG_ID_SIZE;
+
+	memcpy(raw, e->id, CHAOSIMG_ID_SIZE);
+	if (e->ingest) {
+		memcpy(raw + len, e->session, CHAOSIMG_ID_SIZE);
+		len += CHAOSIMG_ID_SIZE;
+	}
+	memcpy(raw + len, e->mac, (size_t)e->places * DIR_MAC_SIZE);
+	len += (size_t)e->places * DIR_MAC_SIZE;
+	base64url_encode(raw, len, target);
+}
+
+/* A new one is of the session that its parent is of. */
+static int new_id(struct chaosimg_archive *a, const struct chaosimg_place *place,
+		  struct dir_entry *e)
+{
+	const uint8_t *session = place ? ingest_session_of(a, place->parent) :
+				 a->ingest ? ingest_session(a->ingest) : NULL;
+	int err;
+
+	e->ingest = session;
+	if (session) {
+		memcpy(e->session, session, sizeof(e->session));
+		return ingest_dir_id(session, e->id);
+	}
+	do
+		err = random_public(e->id, CHAOSIMG_ID_SIZE);
+	while (!err && ingest_is_dir(e->id));
+	return err;
+}
+
 int chaosimg_dir_init(struct chaosimg_archive *a, int dirfd,
 		      const struct chaosimg_place *place,
 		      uint8_t id[CHAOSIMG_ID_SIZE])
 {
-	uint8_t entry[CHAOSIMG_ID_SIZE + DIR_MAC_SIZE];
+	struct dir_entry e = { .places = 1 };
 	char target[TARGET_MAX + 1];
-	int err = random_public(entry, CHAOSIMG_ID_SIZE);
+	int err = new_id(a, place, &e);
 
 	if (!err)
-		err = place_mac(a, entry, place, entry + CHAOSIMG_ID_SIZE);
+		err = place_mac(a, names_of(a, e.id), &e, place, e.mac[0]);
 	if (err)
 		return err;
-	base64url_encode(entry, sizeof(entry), target);
+	encode(&e, target);
 	if (symlinkat(target, dirfd, CHAOSIMG_DIR_ENTRY))
 		return fail_errno("%s", CHAOSIMG_DIR_ENTRY);
-	memcpy(id, entry, CHAOSIMG_ID_SIZE);
+	memcpy(id, e.id, CHAOSIMG_ID_SIZE);
 	return 0;
 }
 
 /* Return: how many places it names, or an error. */
-static int read_entry(int dirfd, uint8_t entry[ENTRY_MAX])
+static int read_entry(int dirfd, struct dir_entry *e)
 {
+	uint8_t raw[ENTRY_MAX];
 	char target[TARGET_MAX + 1];
 	ssize_t n = readlinkat(dirfd, CHAOSIMG_DIR_ENTRY, target,
 			       sizeof(target));
-	size_t macs;
+	size_t macs, at = CHAOSIMG_ID_SIZE;
 
 	if (n < 0 && (errno == ENOENT || errno == EINVAL)) {
 		fail(EIO, "%s: missing in a directory", CHAOSIMG_DIR_ENTRY);
@@ -86,22 +170,32 @@ static int read_entry(int dirfd, uint8_t entry[ENTRY_MAX])
 	}
 	if (n < 0)
 		return fail_errno("%s", CHAOSIMG_DIR_ENTRY);
-	n = base64url_decode(target, (size_t)n, entry, ENTRY_MAX);
+	n = base64url_decode(target, (size_t)n, raw, ENTRY_MAX);
 	if (n <= CHAOSIMG_ID_SIZE)
 		return fail(EIO, "%s: damaged", CHAOSIMG_DIR_ENTRY);
-	macs = (size_t)n - CHAOSIMG_ID_SIZE;
-	if (macs % DIR_MAC_SIZE)
+	memcpy(e->id, raw, CHAOSIMG_ID_SIZE);
+	e->ingest = ((size_t)n - at) % DIR_MAC_SIZE;
+	if (e->ingest && (size_t)n > at + CHAOSIMG_ID_SIZE) {
+		memcpy(e->session, raw + at, CHAOSIMG_ID_SIZE);
+		at += CHAOSIMG_ID_SIZE;
+	}
+	macs = (size_t)n - at;
+	if (macs % DIR_MAC_SIZE || macs > MACS_MAX ||
+	    (e->ingest && !(ingest_is_dir(e->id) &&
+			    ingest_same(e->id, e->session))))
 		return fail(EIO, "%s: damaged", CHAOSIMG_DIR_ENTRY);
-	return (int)(macs / DIR_MAC_SIZE);
+	memcpy(e->mac, raw + at, macs);
+	e->places = (int)(macs / DIR_MAC_SIZE);
+	return e->places;
 }
 
 int dir_peek(int dirfd, uint8_t id[CHAOSIMG_ID_SIZE])
 {
-	uint8_t entry[ENTRY_MAX];
-	int places = read_entry(dirfd, entry);
+	struct dir_entry e;
+	int places = read_entry(dirfd, &e);
 
 	if (places > 0)
-		memcpy(id, entry, CHAOSIMG_ID_SIZE);
+		memcpy(id, e.id, CHAOSIMG_ID_SIZE);
 	return places == -ENOENT ? -EIO : places;
 }
 
@@ -147,25 +241,49 @@ static int renew(struct chaosimg_archive *a, int dirfd,
 	return fail(EIO, "%s: missing in a directory", CHAOSIMG_DIR_ENTRY);
 }
 
+static int keys_of(struct chaosimg_archive *a, const struct dir_entry *e,
+		   const struct name_keys **keys)
+{
+	if (e->ingest)
+		return ingest_session_keys(a, e->session, keys);
+	*keys = a->names;
+	return 0;
+}
+
+static void note_root(struct chaosimg_archive *a, const uint8_t *id)
+{
+	if (a->root_known || a->ingest)
+		return;
+	pthread_mutex_lock(&a->keysets);
+	memcpy(a->root, id, CHAOSIMG_ID_SIZE);
+	a->root_known = true;
+	pthread_mutex_unlock(&a->keysets);
+}
+
 int chaosimg_dir_load(struct chaosimg_archive *a, int dirfd,
 		      const struct chaosimg_place *place,
 		      uint8_t id[CHAOSIMG_ID_SIZE])
 {
-	uint8_t entry[ENTRY_MAX], mac[DIR_MAC_SIZE];
-	const uint8_t *stored = entry + CHAOSIMG_ID_SIZE;
-	int i, err, places = read_entry(dirfd, entry);
+	const struct name_keys *keys;
+	uint8_t mac[DIR_MAC_SIZE];
+	struct dir_entry e;
+	int i, err, places = read_entry(dirfd, &e);
 
 	if (places == -ENOENT)
 		return renew(a, dirfd, place, id);
 	if (places < 0)
 		return places;
-	err = place_mac(a, entry, place, mac);
+	err = keys_of(a, &e, &keys);
+	if (!err)
+		err = place_mac(a, keys, &e, place, mac);
 	if (err)
 		return err;
-	for (i = 0; i < places; i++, stored += DIR_MAC_SIZE) {
-		if (CRYPTO_memcmp(stored, mac, DIR_MAC_SIZE))
+	for (i = 0; i < places && may_stand(a, &e, place); i++) {
+		if (CRYPTO_memcmp(e.mac[i], mac, DIR_MAC_SIZE))
 			continue;
-		memcpy(id, entry, CHAOSIMG_ID_SIZE);
+		memcpy(id, e.id, CHAOSIMG_ID_SIZE);
+		if (!place)
+			note_root(a, id);
 		return 0;
 	}
 	return fail(EIO, "%s: a directory that does not belong here",
@@ -195,20 +313,23 @@ int chaosimg_dir_bind(struct chaosimg_archive *a, int dirfd,
 		      const struct chaosimg_place *place,
 		      const struct chaosimg_place *second)
 {
-	size_t len = CHAOSIMG_ID_SIZE + DIR_MAC_SIZE;
+	const uint8_t *session = ingest_session_of(a, id);
+	struct dir_entry e = { .places = second ? 2 : 1 };
 	char target[TARGET_MAX + 1];
-	uint8_t entry[ENTRY_MAX];
 	int err;
 
-	memcpy(entry, id, CHAOSIMG_ID_SIZE);
-	err = place_mac(a, id, place, entry + CHAOSIMG_ID_SIZE);
-	if (!err && second) {
-		err = place_mac(a, id, second, entry + len);
-		len += DIR_MAC_SIZE;
-	}
+	memcpy(e.id, id, CHAOSIMG_ID_SIZE);
+	e.ingest = session;
+	if (session)
+		memcpy(e.session, session, CHAOSIMG_ID_SIZE);
+	if (!may_stand(a, &e, place) || (second && !may_stand(a, &e, second)))
+		return fail(EXDEV, "what an ingest mount made stays in its directories");
+	err = place_mac(a, names_of(a, id), &e, place, e.mac[0]);
+	if (!err && second)
+		err = place_mac(a, names_of(a, id), &e, second, e.mac[1]);
 	if (err)
 		return err;
-	base64url_encode(entry, len, target);
+	encode(&e, target);
 	err = name_replace_link(dirfd, target, CHAOSIMG_DIR_ENTRY);
 	return err || !second ? err : sync_dir(dirfd);
 }

@@ -96,7 +96,8 @@ static void add_keyset(struct rebuilding *r, const uint8_t *id)
 {
 	struct config *cfg = r->cfg;
 
-	if (cfg->keysets == CONFIG_KEYSETS_MAX)
+	if (cfg->keysets == CONFIG_KEYSETS_MAX ||
+	    keyset_is_ingest(r->a, r->path, id))
 		return;
 	if (keyset_load_older(r->a, r->path, id))
 		r->out->damaged++;

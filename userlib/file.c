@@ -14,6 +14,8 @@
 #include "error.h"
 #include "file.h"
 #include "file_view.h"
+#include "ingest.h"
+#include "ingest_session.h"
 
 static int locks_init(struct chaosimg_file *f)
 {
@@ -84,6 +86,8 @@ static void file_free(struct chaosimg_file *f)
 	plan_end(f);
 	view_free(f->view);
 	file_keys_free(f->keys);
+	if (f->a->ingest)
+		ingest_release(f->a, f->keyset);
 	pthread_cond_destroy(&f->freed);
 	pthread_mutex_destroy(&f->lock);
 	pthread_mutex_destroy(&f->sync);
@@ -95,11 +99,26 @@ static void file_free(struct chaosimg_file *f)
 	free(f);
 }
 
+/* The keyset of @id; NULL for that of new files. */
+static int find_keyset(struct chaosimg_file *f, const uint8_t *id)
+{
+	struct chaosimg_archive *a = f->a;
+
+	if (a->ingest) {
+		ingest_release(a, f->keyset);
+		f->keyset = NULL;
+		return ingest_hold(a, id, &f->keyset);
+	}
+	if (id)
+		return keyset_of_file(a, id, &f->keyset);
+	f->keyset = keyring_newest(a->ring);
+	return f->keyset ? 0 : fail(ENOKEY, "no keyset");
+}
+
 int file_create_at(struct chaosimg_archive *a, int fd, uint64_t base,
 		   const uint8_t binding[CHAOSIMG_BINDING_SIZE],
 		   struct chaosimg_file **out)
 {
-	const struct keyset *ks = keyring_newest(a->ring);
 	struct chaosimg_file *f;
 	struct header h = { 0 };
 	int err;
@@ -111,12 +130,12 @@ int file_create_at(struct chaosimg_archive *a, int fd, uint64_t base,
 	h.chunk_size = a->chunk_size;
 	h.bindings = 1;
 	memcpy(h.binding[0], binding, CHAOSIMG_BINDING_SIZE);
-	err = ks ? 0 : fail(ENOKEY, "no keyset");
+	err = find_keyset(f, NULL);
 	if (!err)
 		err = random_public(h.file_id, sizeof(h.file_id));
 	if (!err) {
-		memcpy(h.keyset_id, ks->id, sizeof(h.keyset_id));
-		err = file_keys_new(a, ks, h.file_id, &f->keys);
+		memcpy(h.keyset_id, f->keyset->id, sizeof(h.keyset_id));
+		err = file_keys_new(a, f->keyset, h.file_id, &f->keys);
 	}
 	if (!err)
 		err = header_write(f, &h, true);
@@ -153,10 +172,10 @@ struct slots {
 
 static int find_keys(struct chaosimg_file *f, const struct header *h)
 {
-	const struct keyset *ks;
-	int err = keyset_demand(f->a, h->keyset_id, &ks);
+	int err = find_keyset(f, h->keyset_id);
 
-	return err ? err : file_keys_new(f->a, ks, h->file_id, &f->keys);
+	return err ? err :
+	       file_keys_new(f->a, f->keyset, h->file_id, &f->keys);
 }
 
 static int header_sane(const struct chaosimg_file *f, const struct header *h)
@@ -351,6 +370,22 @@ static int open_slots(struct chaosimg_file *f, const struct slots *s,
 	return err;
 }
 
+/*
+ * Anybody can make an ingest mount's file, and allow it to stand anywhere: it
+ * stands where an ingest mount would have put it, or nowhere.
+ */
+static bool may_bind(const struct chaosimg_file *f,
+		     const uint8_t binding[CHAOSIMG_BINDING_SIZE])
+{
+	return !f->keyset->ingest || ingest_is_binding(binding);
+}
+
+static bool is_bound(const struct chaosimg_file *f, const struct header *h,
+		     const uint8_t binding[CHAOSIMG_BINDING_SIZE])
+{
+	return header_bound(h, binding) && may_bind(f, binding);
+}
+
 int file_open_at(struct chaosimg_archive *a, int fd, uint64_t base,
 		 const uint8_t binding[CHAOSIMG_BINDING_SIZE],
 		 unsigned int flags, struct chaosimg_file **out)
@@ -373,7 +408,7 @@ int file_open_at(struct chaosimg_archive *a, int fd, uint64_t base,
 	}
 	f->stored = (uint64_t)st.st_size > base ? st.st_size - base : 0;
 	err = read_slots(f, &s);
-	if (!err && binding && !header_bound(&s.h[0], binding))
+	if (!err && binding && !is_bound(f, &s.h[0], binding))
 		err = fail(EIO, "header: stands under a name that is not its own (moved or exchanged on the disk)");
 	if (!err)
 		err = open_slots(f, &s, flags);
@@ -541,6 +576,8 @@ int chaosimg_file_bind(struct chaosimg_file *f,
 	pthread_rwlock_wrlock(&f->rw);
 	err = file_resync(f);
 	h = f->snap;
+	if (!err && !may_bind(f, binding))
+		err = fail(EXDEV, "what an ingest mount made stays in its directories");
 	if (err || header_bound(&h, binding))
 		goto out;
 	else if (h.bindings == CHAOSIMG_BINDINGS_MAX)
@@ -585,7 +622,7 @@ bool chaosimg_file_bound(struct chaosimg_file *f,
 	bool bound;
 
 	pthread_rwlock_rdlock(&f->rw);
-	bound = header_bound(&f->snap, binding);
+	bound = is_bound(f, &f->snap, binding);
 	pthread_rwlock_unlock(&f->rw);
 	return bound;
 }

@@ -107,6 +107,7 @@ struct range {
  * @chunk_size: plaintext bytes in a chunk
  * @keys: its own keys
  * @view: how it is shown to who has some keys; NULL: as it is
+ * @keyset: they are derived from
  * @rw: see above
  * @header: see above
  * @sync: see above
@@ -157,6 +158,7 @@ struct chaosimg_file {
 	uint32_t chunk_size;
 	struct file_keys *keys;
 	struct file_view *view;
+	const struct keyset *keyset;
 
 	pthread_rwlock_t rw;
 	pthread_mutex_t header;

@@ -13,6 +13,7 @@
 #include "dicom_mask.h"
 #include "error.h"
 #include "file.h"
+#include "ingest.h"
 #include "rules.h"
 
 enum {
@@ -163,6 +164,15 @@ static int mask_by_rules(struct chaosimg_file *f, const uint8_t *key,
 	return ret;
 }
 
+static int uid_key(const struct chaosimg_archive *a, uint8_t key[DICOM_UID_KEY])
+{
+	if (!a->ingest)
+		return keyring_subkey(a->ring, UID_KEY_LABEL, key,
+				      DICOM_UID_KEY);
+	memcpy(key, ingest_uid_key(a->ingest), DICOM_UID_KEY);
+	return 0;
+}
+
 /* Return: 1 if it is DICOM, 0, -errno */
 static int make_mask(struct chaosimg_file *f, const char *hold,
 		     struct dicom_mask *m, struct dicom_summary *d)
@@ -172,8 +182,7 @@ static int make_mask(struct chaosimg_file *f, const char *hold,
 	int ret = key ? 0 : -ENOMEM;
 
 	if (!ret)
-		ret = keyring_subkey(f->a->ring, UID_KEY_LABEL, key,
-				     DICOM_UID_KEY);
+		ret = uid_key(f->a, key);
 	if (!ret)
 		ret = mask_by_rules(f, key, hold, &info, m);
 	secret_free(key);

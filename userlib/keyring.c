@@ -34,7 +34,8 @@ struct node {
 
 /**
  * struct keyring - the keys
- * @key: the archive key, if there is no @cred
+ * @whole: it has the archive key, @key
+ * @key: the archive key
  * @cred: opens shares of keysets, or NULL
  * @has_dir_mac: @dir_mac is known
  * @has_names: @names is known
@@ -44,6 +45,7 @@ struct node {
  * @newest: the one that serves new files
  */
 struct keyring {
+	bool whole;
 	uint8_t key[CHAOSIMG_KEY_SIZE];
 	struct chaosimg_credential *cred;
 	bool has_dir_mac;
@@ -72,6 +74,7 @@ int keyring_new(const uint8_t key[CHAOSIMG_KEY_SIZE], struct keyring **out)
 
 	if (!ring)
 		return -ENOMEM;
+	ring->whole = true;
 	memcpy(ring->key, key, sizeof(ring->key));
 	ret = keyring_subkey(ring, DIR_MAC_LABEL, ring->dir_mac,
 			     sizeof(ring->dir_mac));
@@ -99,6 +102,21 @@ int keyring_new_partial(const struct chaosimg_credential *cred,
 	return 0;
 }
 
+int keyring_new_ingest(const uint8_t names[CHAOSIMG_KEY_SIZE],
+		       const uint8_t dir_mac[CHAOSIMG_KEY_SIZE],
+		       struct keyring **out)
+{
+	struct keyring *ring = new_ring();
+
+	if (!ring)
+		return -ENOMEM;
+	memcpy(ring->names, names, CHAOSIMG_KEY_SIZE);
+	memcpy(ring->dir_mac, dir_mac, CHAOSIMG_KEY_SIZE);
+	ring->has_names = ring->has_dir_mac = true;
+	*out = ring;
+	return 0;
+}
+
 void keyring_free(struct keyring *ring)
 {
 	struct node *n, *next;
@@ -115,7 +133,7 @@ void keyring_free(struct keyring *ring)
 
 bool keyring_whole(const struct keyring *ring)
 {
-	return !ring->cred;
+	return ring->whole;
 }
 
 const struct chaosimg_credential *

@@ -23,6 +23,16 @@ int keyring_new(const uint8_t key[CHAOSIMG_KEY_SIZE], struct keyring **out);
 int keyring_new_partial(const struct chaosimg_credential *cred,
 			struct keyring **out);
 
+/**
+ * keyring_new_ingest() - the same for an ingest mount: no key opens anything
+ * @names: the session's names key
+ * @dir_mac: the session's directory MAC key
+ * @out: receives it, for keyring_free()
+ */
+int keyring_new_ingest(const uint8_t names[CHAOSIMG_KEY_SIZE],
+		       const uint8_t dir_mac[CHAOSIMG_KEY_SIZE],
+		       struct keyring **out);
+
 /** keyring_free() - wipe and free it and its keysets; NULL is allowed */
 void keyring_free(struct keyring *ring);
 

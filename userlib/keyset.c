@@ -19,11 +19,14 @@
 #include "config_json.h"
 #include "error.h"
 #include "hex.h"
+#include "ingest.h"
 #include "keyring.h"
 #include "keyset.h"
 #include "keyset_share.h"
 
 #define KEYSET_LABEL	"chaosimg keyset wrapping key v1"
+#define UNDER_ARCHIVE	"archive-key"
+#define UNDER_PUBLIC	"archive-public"
 
 enum {
 	AAD_SIZE = 2 * CHAOSIMG_ID_SIZE + 8,
@@ -159,39 +162,122 @@ int keyset_wrap_under(struct json_object *wrap, const char *where,
 	return config_json_text(wrap, where, "under", under);
 }
 
-/* The wrap under the archive key; the others are for somebody else. */
+/* The first wrap that is under that; NULL if there is none. */
 static int find_wrap(struct json_object *wraps, const char *where,
-		     uint8_t wrapped[KEYSET_WRAPPED])
+		     const char *what, struct json_object **out)
 {
 	struct json_object *wrap;
 	const char *under;
 	size_t i;
 	int ret;
 
+	*out = NULL;
 	for (i = 0; i < json_object_array_length(wraps); i++) {
 		wrap = json_object_array_get_idx(wraps, i);
 		ret = keyset_wrap_under(wrap, where, &under);
 		if (ret)
 			return ret;
-		if (!strcmp(under, "archive-key"))
-			return config_json_hex(wrap, where, "wrapped", wrapped,
-					       KEYSET_WRAPPED);
+		if (!strcmp(under, what)) {
+			*out = wrap;
+			break;
+		}
 	}
-	return fail(ENOKEY, "%s: not wrapped under the archive key", where);
+	return 0;
 }
 
-static int open_wraps(struct chaosimg_archive *a, struct json_object *wraps,
-		      const char *where, struct opened_keyset *o)
+/* Return: 1 if an ingest mount made it, else 0; an error */
+static int is_ingest(struct json_object *wraps, const char *where)
 {
-	uint8_t wrapped[KEYSET_WRAPPED];
+	struct json_object *wrap;
+	int ret = find_wrap(wraps, where, UNDER_ARCHIVE, &wrap);
+
+	if (ret || wrap)
+		return ret;
+	ret = find_wrap(wraps, where, UNDER_PUBLIC, &wrap);
+	return ret ? ret : wrap != NULL;
+}
+
+static int unwrap_ingest(const struct chaosimg_archive *a,
+			 const uint8_t *wrapped, const char *where,
+			 struct opened_keyset *o)
+{
+	uint8_t *keys = secret_alloc(PUBLIC_KEY + KEYSET_INGEST_KEYS);
+	uint8_t *opened, aad[AAD_SIZE];
 	int ret;
 
-	if (keyring_whole(a->ring)) {
-		ret = find_wrap(wraps, where, wrapped);
-		return ret ? ret : unwrap(a->ring, a->id, wrapped, where, o);
+	if (!keys)
+		return -ENOMEM;
+	opened = keys + PUBLIC_KEY;
+	make_aad(a->id, o->set.id, o->set.created, aad);
+	ret = archive_private(a->ring, keys);
+	if (!ret)
+		ret = unwrap_private(keys, aad, sizeof(aad), wrapped, opened,
+				     KEYSET_INGEST_KEYS);
+	if (ret == -EKEYREJECTED)
+		ret = fail(EBADMSG, "%s: damaged: not of this archive, or altered",
+			   where);
+	if (!ret) {
+		memcpy(o->set.key, opened, KEYSET_KEYS);
+		opened += KEYSET_KEYS;
+		memcpy(o->names, opened, CHAOSIMG_KEY_SIZE);
+		memcpy(o->dir_mac, opened + CHAOSIMG_KEY_SIZE,
+		       CHAOSIMG_KEY_SIZE);
+		o->set.held = HELD_ALL;
 	}
-	ret = shares_open(a, wraps, where, o);
+	secret_free(keys);
+	return ret;
+}
+
+int keyset_wrap_ingest(const struct chaosimg_archive *a,
+		       const struct keyset *ks,
+		       uint8_t wrapped[KEYSET_INGEST_WRAPPED])
+{
+	uint8_t *keys = secret_alloc(KEYSET_INGEST_KEYS);
+	uint8_t aad[AAD_SIZE];
+	int ret;
+
+	if (!keys)
+		return -ENOMEM;
+	memcpy(keys, ks->key, KEYSET_KEYS);
+	memcpy(keys + KEYSET_KEYS, keyring_names(a->ring), CHAOSIMG_KEY_SIZE);
+	memcpy(keys + KEYSET_KEYS + CHAOSIMG_KEY_SIZE, keyring_dir_mac(a->ring),
+	       CHAOSIMG_KEY_SIZE);
+	make_aad(a->id, ks->id, ks->created, aad);
+	ret = wrap_public(ingest_public_key(a->ingest), aad, sizeof(aad), keys,
+			  KEYSET_INGEST_KEYS, wrapped);
+	secret_free(keys);
+	return ret;
+}
+
+static int open_whole(struct chaosimg_archive *a, struct json_object *wraps,
+		      const char *where, struct opened_keyset *o)
+{
+	uint8_t wrapped[KEYSET_INGEST_WRAPPED];
+	struct json_object *wrap;
+	const bool ingest = o->set.ingest;
+	int ret = find_wrap(wraps, where, ingest ? UNDER_PUBLIC : UNDER_ARCHIVE,
+			    &wrap);
+
+	if (!ret && !wrap)
+		ret = fail(ENOKEY, "%s: not wrapped under the archive key",
+			   where);
+	if (!ret)
+		ret = config_json_hex(wrap, where, "wrapped", wrapped,
+				      ingest ? KEYSET_INGEST_WRAPPED :
+					       KEYSET_WRAPPED);
 	if (ret)
+		return ret;
+	return ingest ? unwrap_ingest(a, wrapped, where, o) :
+			unwrap(a->ring, a->id, wrapped, where, o);
+}
+
+static int open_shares(struct chaosimg_archive *a, struct json_object *wraps,
+		       const char *where, struct opened_keyset *o)
+{
+	int ret = shares_open(a, wraps, where, o);
+
+	/* Names' and directories' keys in an ingest mount's are its own. */
+	if (ret || o->set.ingest)
 		return ret;
 	if (!keyring_agrees(a->ring, o))
 		return fail(EBADMSG, "%s: damaged: another archive's shares",
@@ -199,6 +285,20 @@ static int open_wraps(struct chaosimg_archive *a, struct json_object *wraps,
 	if (!a->names)
 		keyring_learn(a->ring, o);
 	return 0;
+}
+
+/* @ingest: it may be an ingest mount's; a configuration never names these. */
+static int open_wraps(struct chaosimg_archive *a, struct json_object *wraps,
+		      const char *where, bool ingest, struct opened_keyset *o)
+{
+	int ret = is_ingest(wraps, where);
+
+	if (ret < 0)
+		return ret;
+	o->set.ingest = ret && ingest;
+	if (keyring_whole(a->ring))
+		return open_whole(a, wraps, where, o);
+	return open_shares(a, wraps, where, o);
 }
 
 /* What is done with a keyset that proved authentic. */
@@ -229,17 +329,18 @@ static int parse(struct json_object *root, const char *where,
 }
 
 static int open_text(struct chaosimg_archive *a, struct keyset_text *t,
-		     const uint8_t *id, add_fn *add)
+		     const uint8_t *id, bool ingest, struct opened_keyset **out)
 {
 	struct opened_keyset *o;
 	int ret = opened_new(id, t->created, &o);
 
 	if (ret)
 		return ret;
-	ret = open_wraps(a, t->wraps, t->where, o);
-	if (!ret)
-		ret = add(a->ring, &o->set);
-	secret_free(o);
+	ret = open_wraps(a, t->wraps, t->where, ingest, o);
+	if (ret)
+		secret_free(o);
+	else
+		*out = o;
 	return ret;
 }
 
@@ -281,27 +382,73 @@ int keyset_read(const struct chaosimg_archive *a, const char *path,
 	return ret;
 }
 
-static int load(struct chaosimg_archive *a, const char *path,
-		const uint8_t id[CHAOSIMG_ID_SIZE], add_fn *add)
+static int open_file(struct chaosimg_archive *a, const char *path,
+		     const uint8_t id[CHAOSIMG_ID_SIZE], bool ingest,
+		     struct opened_keyset **out)
 {
 	struct keyset_text t;
 	int ret = keyset_read(a, path, id, &t);
 
 	if (ret)
 		return ret;
-	ret = open_text(a, &t, id, add);
+	ret = open_text(a, &t, id, ingest, out);
 	json_object_put(t.root);
+	return ret;
+}
+
+static int load(struct chaosimg_archive *a, const char *path,
+		const uint8_t id[CHAOSIMG_ID_SIZE], bool ingest, add_fn *add)
+{
+	struct opened_keyset *o;
+	int ret = open_file(a, path, id, ingest, &o);
+
+	if (ret)
+		return ret;
+	ret = add(a->ring, &o->set);
+	secret_free(o);
 	return ret;
 }
 
 int keyset_load(struct chaosimg_archive *a, const char *path,
 		const uint8_t id[CHAOSIMG_ID_SIZE])
 {
-	return load(a, path, id, keyring_add);
+	return load(a, path, id, false, keyring_add);
 }
 
 int keyset_load_older(struct chaosimg_archive *a, const char *path,
 		      const uint8_t id[CHAOSIMG_ID_SIZE])
 {
-	return load(a, path, id, keyring_add_older);
+	return load(a, path, id, false, keyring_add_older);
+}
+
+int keyset_load_any(struct chaosimg_archive *a, const char *path,
+		    const uint8_t id[CHAOSIMG_ID_SIZE])
+{
+	return load(a, path, id, true, keyring_add_older);
+}
+
+int keyset_open_ingest(struct chaosimg_archive *a, const char *path,
+		       const uint8_t id[CHAOSIMG_ID_SIZE],
+		       struct opened_keyset **out)
+{
+	int ret = open_file(a, path, id, true, out);
+
+	if (ret || (*out)->set.ingest)
+		return ret;
+	secret_free(*out);
+	return fail(EBADMSG, "%s: a directory names a keyset that is no ingest mount's",
+		    path);
+}
+
+bool keyset_is_ingest(const struct chaosimg_archive *a, const char *path,
+		      const uint8_t id[CHAOSIMG_ID_SIZE])
+{
+	struct keyset_text t;
+	bool is;
+
+	if (keyset_read(a, path, id, &t))
+		return false;
+	is = is_ingest(t.wraps, t.where) == 1;
+	json_object_put(t.root);
+	return is;
 }

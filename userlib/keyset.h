@@ -6,7 +6,7 @@
 #include <json.h>
 
 #include "archive.h"
-#include "wrap.h"
+#include "wrap_public.h"
 
 #define KEYSET_FORMAT	"chaosimg-keyset"
 #define KEYSET_VERSION	1
@@ -14,6 +14,9 @@
 enum {
 	KEYSET_KEYS = KEY_COUNT * CHAOSIMG_KEY_SIZE,
 	KEYSET_WRAPPED = KEYSET_KEYS + WRAP_OVERHEAD,
+	/* An ingest mount's has the names' and directories' keys, too. */
+	KEYSET_INGEST_KEYS = KEYSET_KEYS + 2 * CHAOSIMG_KEY_SIZE,
+	KEYSET_INGEST_WRAPPED = KEYSET_INGEST_KEYS + WRAP_PUBLIC_OVERHEAD,
 	KEYSET_WRAPS_MAX = 64,
 	KEYSET_NAME_SIZE = 2 * CHAOSIMG_ID_SIZE + sizeof(".json"),
 };
@@ -70,6 +73,39 @@ int keyset_load(struct chaosimg_archive *a, const char *path,
 /** keyset_load_older() - the same for one that serves only files of its own */
 int keyset_load_older(struct chaosimg_archive *a, const char *path,
 		      const uint8_t id[CHAOSIMG_ID_SIZE]);
+
+/** keyset_load_any() - the same, also for a keyset that an ingest mount made */
+int keyset_load_any(struct chaosimg_archive *a, const char *path,
+		    const uint8_t id[CHAOSIMG_ID_SIZE]);
+
+struct opened_keyset;	/* keyset_share.h */
+
+/**
+ * keyset_open_ingest() - open a keyset that an ingest mount made
+ * @a: the archive
+ * @path: the archive's, for the error text
+ * @id: the keyset's id
+ * @out: receives it, with the keys of names and directories, for secret_free()
+ * Return: as keyset_load(); -EBADMSG also if it is none of these.
+ */
+int keyset_open_ingest(struct chaosimg_archive *a, const char *path,
+		       const uint8_t id[CHAOSIMG_ID_SIZE],
+		       struct opened_keyset **out);
+
+/** keyset_is_ingest() - did an ingest mount make it, as far as its file says? */
+bool keyset_is_ingest(const struct chaosimg_archive *a, const char *path,
+		      const uint8_t id[CHAOSIMG_ID_SIZE]);
+
+/**
+ * keyset_wrap_ingest() - wrap a keyset under the archive's public key
+ * @a: the archive, of an ingest mount
+ * @ks: the keyset
+ * @wrapped: receives it
+ * Return: 0; -EINVAL; -EIO; -ENOMEM.
+ */
+int keyset_wrap_ingest(const struct chaosimg_archive *a,
+		       const struct keyset *ks,
+		       uint8_t wrapped[KEYSET_INGEST_WRAPPED]);
 
 /**
  * struct keyset_text - a keyset's file

@@ -59,6 +59,11 @@ size_t share_wrapped_size(enum chaosimg_compartment c)
 	return share_size(c) + WRAP_OVERHEAD;
 }
 
+size_t share_sealed_size(enum chaosimg_compartment c)
+{
+	return share_size(c) + WRAP_PUBLIC_OVERHEAD;
+}
+
 void share_aad(const uint8_t archive_id[CHAOSIMG_ID_SIZE],
 	       const struct keyset *ks, enum chaosimg_compartment c,
 	       uint8_t aad[SHARE_AAD])
@@ -69,16 +74,13 @@ void share_aad(const uint8_t archive_id[CHAOSIMG_ID_SIZE],
 	aad[SHARE_AAD - 1] = (uint8_t)c;
 }
 
-int share_wrap(const struct chaosimg_archive *a, const struct keyset *ks,
-	       enum chaosimg_compartment c,
-	       const uint8_t kek[CHAOSIMG_KEY_SIZE],
-	       uint8_t wrapped[SHARE_WRAPPED_MAX])
+/* In locked memory. */
+static int make_share(const struct chaosimg_archive *a, const struct keyset *ks,
+		      enum chaosimg_compartment c, uint8_t **out)
 {
-	uint8_t aad[SHARE_AAD];
 	uint8_t *share;
-	int ret;
 
-	if (!keyring_whole(a->ring) || ks->held != HELD_ALL)
+	if ((!keyring_whole(a->ring) && !a->ingest) || ks->held != HELD_ALL)
 		return fail(EACCES, "a share is made with all keys only");
 	share = secret_alloc(SHARE_MAX);
 	if (!share)
@@ -89,8 +91,39 @@ int share_wrap(const struct chaosimg_archive *a, const struct keyset *ks,
 	if (c == CHAOSIMG_IDENTITY)
 		memcpy(share + AT_NAMES, keyring_names(a->ring),
 		       CHAOSIMG_KEY_SIZE);
+	*out = share;
+	return 0;
+}
+
+int share_wrap(const struct chaosimg_archive *a, const struct keyset *ks,
+	       enum chaosimg_compartment c,
+	       const uint8_t kek[CHAOSIMG_KEY_SIZE],
+	       uint8_t wrapped[SHARE_WRAPPED_MAX])
+{
+	uint8_t aad[SHARE_AAD];
+	uint8_t *share;
+	int ret = make_share(a, ks, c, &share);
+
+	if (ret)
+		return ret;
 	share_aad(a->id, ks, c, aad);
 	ret = wrap_key(kek, aad, sizeof(aad), share, share_size(c), wrapped);
+	secret_free(share);
+	return ret;
+}
+
+int share_seal(const struct chaosimg_archive *a, const struct keyset *ks,
+	       enum chaosimg_compartment c, const uint8_t pub[PUBLIC_KEY],
+	       uint8_t sealed[SHARE_SEALED_MAX])
+{
+	uint8_t aad[SHARE_AAD];
+	uint8_t *share;
+	int ret = make_share(a, ks, c, &share);
+
+	if (ret)
+		return ret;
+	share_aad(a->id, ks, c, aad);
+	ret = wrap_public(pub, aad, sizeof(aad), share, share_size(c), sealed);
 	secret_free(share);
 	return ret;
 }
@@ -116,11 +149,13 @@ static void take(struct opened_keyset *o, enum chaosimg_compartment c,
 	o->set.held |= held_bit(c);
 }
 
-int share_unwrap(const uint8_t archive_id[CHAOSIMG_ID_SIZE],
-		 enum chaosimg_compartment c,
-		 const uint8_t kek[CHAOSIMG_KEY_SIZE],
-		 const uint8_t wrapped[SHARE_WRAPPED_MAX], const char *where,
-		 struct opened_keyset *o)
+typedef int unwrap_fn(const uint8_t *key, const void *aad, size_t aad_len,
+		      const uint8_t *in, uint8_t *out, size_t len);
+
+static int open_share(const uint8_t *archive_id, enum chaosimg_compartment c,
+		      unwrap_fn *unwrap, const uint8_t *key,
+		      const uint8_t *wrapped, const char *where,
+		      struct opened_keyset *o)
 {
 	uint8_t *share = secret_alloc(SHARE_MAX);
 	uint8_t aad[SHARE_AAD];
@@ -129,7 +164,7 @@ int share_unwrap(const uint8_t archive_id[CHAOSIMG_ID_SIZE],
 	if (!share)
 		return -ENOMEM;
 	share_aad(archive_id, &o->set, c, aad);
-	ret = unwrap_key(kek, aad, sizeof(aad), wrapped, share, share_size(c));
+	ret = unwrap(key, aad, sizeof(aad), wrapped, share, share_size(c));
 	if (ret == -EKEYREJECTED)
 		ret = fail(EBADMSG, "%s: damaged: the share of %s is not of this keyset, or altered",
 			   where, texts[c]);
@@ -139,6 +174,33 @@ int share_unwrap(const uint8_t archive_id[CHAOSIMG_ID_SIZE],
 	if (!ret)
 		take(o, c, share);
 	secret_free(share);
+	return ret;
+}
+
+int share_unwrap(const uint8_t archive_id[CHAOSIMG_ID_SIZE],
+		 enum chaosimg_compartment c,
+		 const uint8_t kek[CHAOSIMG_KEY_SIZE],
+		 const uint8_t wrapped[SHARE_WRAPPED_MAX], const char *where,
+		 struct opened_keyset *o)
+{
+	return open_share(archive_id, c, unwrap_key, kek, wrapped, where, o);
+}
+
+/* @key: the compartment's wrapping key */
+static int share_unseal(const uint8_t *archive_id, enum chaosimg_compartment c,
+			const uint8_t *key, const uint8_t *sealed,
+			const char *where, struct opened_keyset *o)
+{
+	uint8_t *secret = secret_alloc(PUBLIC_KEY);
+	int ret;
+
+	if (!secret)
+		return -ENOMEM;
+	ret = compartment_private(key, secret);
+	if (!ret)
+		ret = open_share(archive_id, c, unwrap_private, secret, sealed,
+				 where, o);
+	secret_free(secret);
 	return ret;
 }
 
@@ -157,8 +219,8 @@ int share_wrapping_key(const struct keyring *ring, enum chaosimg_compartment c,
 
 /* --- what a credential opens ----------------------------------------------- */
 
-static int parse_wrap(struct json_object *wrap, const char *where,
-		      uint8_t wrapped[SHARE_WRAPPED_MAX])
+static int parse_wrap(struct json_object *wrap, const char *where, bool sealed,
+		      uint8_t wrapped[SHARE_SEALED_MAX])
 {
 	const char *text;
 	int c, ret;
@@ -170,7 +232,8 @@ static int parse_wrap(struct json_object *wrap, const char *where,
 	if (c < 0)
 		return fail(EBADMSG, "%s: damaged: no such compartment", where);
 	ret = config_json_hex(wrap, where, "wrapped", wrapped,
-			      share_wrapped_size(c));
+			      sealed ? share_sealed_size(c) :
+				       share_wrapped_size(c));
 	return ret ? ret : c;
 }
 
@@ -180,15 +243,18 @@ static int open_compartment(const struct chaosimg_archive *a,
 			    struct opened_keyset *o)
 {
 	const struct chaosimg_credential *cred = keyring_credential(a->ring);
-	uint8_t wrapped[SHARE_WRAPPED_MAX];
-	int c = parse_wrap(wrap, where, wrapped);
+	const bool sealed = o->set.ingest;
+	uint8_t wrapped[SHARE_SEALED_MAX];
+	const uint8_t *key;
+	int c = parse_wrap(wrap, where, sealed, wrapped);
 
 	if (c < 0)
 		return c;
 	if (!(cred->held & held_bit(c)) || o->set.held & held_bit(c))
 		return 0;
-	return share_unwrap(a->id, c, cred->secret + c * CHAOSIMG_KEY_SIZE,
-			    wrapped, where, o);
+	key = cred->secret + c * CHAOSIMG_KEY_SIZE;
+	return sealed ? share_unseal(a->id, c, key, wrapped, where, o) :
+			share_unwrap(a->id, c, key, wrapped, where, o);
 }
 
 /* Any that opens will do: a keyset may be under several policies. */
@@ -211,14 +277,15 @@ static int open_wrap(const struct chaosimg_archive *a, struct json_object *wrap,
 		     const char *where, struct opened_keyset *o)
 {
 	const struct chaosimg_credential *cred = keyring_credential(a->ring);
+	/* Anybody makes one under a public key: good in an ingest mount's only. */
+	const char *shares = o->set.ingest ? "compartment-public" : "compartment";
 	const char *under;
 	int ret;
 
 	ret = keyset_wrap_under(wrap, where, &under);
 	if (ret)
 		return ret;
-	if (cred->kind == CREDENTIAL_COMPARTMENTS &&
-	    !strcmp(under, "compartment"))
+	if (cred->kind == CREDENTIAL_COMPARTMENTS && !strcmp(under, shares))
 		return open_compartment(a, wrap, where, o);
 	if (cred->kind == CREDENTIAL_USER && !strcmp(under, "policy"))
 		return open_policy(a, wrap, where, o);

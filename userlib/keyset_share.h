@@ -11,20 +11,23 @@
 #include <json.h>
 
 #include "archive.h"
-#include "wrap.h"
+#include "wrap_public.h"
 
 enum {
 	/* The largest, identity's: three keys as in all, and the names key. */
 	SHARE_MAX = 4 * CHAOSIMG_KEY_SIZE,
 	SHARE_WRAPPED_MAX = SHARE_MAX + WRAP_OVERHEAD,
+	/* Under a public key. */
+	SHARE_SEALED_MAX = SHARE_MAX + WRAP_PUBLIC_OVERHEAD,
 	SHARE_AAD = 2 * CHAOSIMG_ID_SIZE + 8 + 1,
 };
 
 /**
  * struct opened_keyset - a keyset as far as it could be opened
  * @set: its keys; @set.held says which
- * @dir_mac: the archive's directory MAC key, if anything is held
- * @names: the archive's names key, if identity is held
+ * @dir_mac: the archive's directory MAC key, if anything is held in part; an
+ *	ingest mount's, if @set.ingest
+ * @names: likewise the names key, if identity is held
  *
  * In locked memory.
  */
@@ -56,7 +59,7 @@ void share_aad(const uint8_t archive_id[CHAOSIMG_ID_SIZE],
 
 /**
  * share_wrap() - make a share and wrap it
- * @a: the archive, whole
+ * @a: the archive, whole or of an ingest mount
  * @ks: one of its keysets, whole; it need not be in the keyring
  * @c: the share's compartment
  * @kek: the key to wrap it under
@@ -67,6 +70,22 @@ int share_wrap(const struct chaosimg_archive *a, const struct keyset *ks,
 	       enum chaosimg_compartment c,
 	       const uint8_t kek[CHAOSIMG_KEY_SIZE],
 	       uint8_t wrapped[SHARE_WRAPPED_MAX]);
+
+/** share_sealed_size() - bytes of a compartment's share under a public key */
+size_t share_sealed_size(enum chaosimg_compartment c);
+
+/**
+ * share_seal() - make a share and wrap it under a compartment's public key
+ * @a: the archive, of an ingest mount
+ * @ks: a keyset that it drew
+ * @c: the share's compartment
+ * @pub: the compartment's public key
+ * @sealed: receives share_sealed_size(@c) bytes
+ * Return: 0; -EACCES if the keyset is not whole; -EINVAL; -EIO; -ENOMEM.
+ */
+int share_seal(const struct chaosimg_archive *a, const struct keyset *ks,
+	       enum chaosimg_compartment c, const uint8_t pub[PUBLIC_KEY],
+	       uint8_t sealed[SHARE_SEALED_MAX]);
 
 /**
  * share_unwrap() - open a share and add it to what is open of its keyset

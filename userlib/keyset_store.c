@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Keysets' files, written: a wrap of everything under the archive key, one of
- * each compartment's share, and what others want to have in it.
+ * each compartment's share, and what others want to have in it; by an ingest
+ * mount the same under public keys.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -13,6 +14,7 @@
 #include "config_file.h"
 #include "error.h"
 #include "hex.h"
+#include "ingest.h"
 #include "keyring.h"
 #include "keyset.h"
 #include "keyset_share.h"
@@ -45,6 +47,37 @@ static int print_keyset(FILE *out, const struct chaosimg_archive *a,
 	return 0;
 }
 
+static int print_ingest(FILE *out, const struct chaosimg_archive *a,
+			const struct keyset *ks)
+{
+	uint8_t wrapped[KEYSET_INGEST_WRAPPED];
+	char hex[2 * KEYSET_INGEST_WRAPPED + 1];
+	int ret = keyset_wrap_ingest(a, ks, wrapped);
+
+	if (ret)
+		return ret;
+	hex_encode(wrapped, KEYSET_INGEST_WRAPPED, hex);
+	fprintf(out, "    {\"under\": \"archive-public\", \"wrapped\": \"%s\"}",
+		hex);
+	return 0;
+}
+
+static int print_sealed(FILE *out, const struct chaosimg_archive *a,
+			const struct keyset *ks, enum chaosimg_compartment c)
+{
+	uint8_t sealed[SHARE_SEALED_MAX];
+	char hex[2 * SHARE_SEALED_MAX + 1];
+	int ret = share_seal(a, ks, c, ingest_compartment_key(a->ingest, c),
+			     sealed);
+
+	if (ret)
+		return ret;
+	hex_encode(sealed, share_sealed_size(c), hex);
+	fprintf(out, ",\n    {\"under\": \"compartment-public\", \"compartment\": \"%s\", \"wrapped\": \"%s\"}",
+		compartment_text(c), hex);
+	return 0;
+}
+
 static int print_share(FILE *out, const struct chaosimg_archive *a,
 		       const struct keyset *ks, enum chaosimg_compartment c)
 {
@@ -74,9 +107,10 @@ static int print(FILE *out, const struct chaosimg_archive *a,
 	size_t i;
 
 	print_head(out, a, ks);
-	ret = print_keyset(out, a, ks);
+	ret = a->ingest ? print_ingest(out, a, ks) : print_keyset(out, a, ks);
 	for (c = 0; c < COMPARTMENTS && !ret; c++)
-		ret = print_share(out, a, ks, c);
+		ret = a->ingest ? print_sealed(out, a, ks, c) :
+				  print_share(out, a, ks, c);
 	for (i = 0; i < count; i++)
 		fprintf(out, ",\n    %s", more[i]);
 	fprintf(out, "\n  ],\n");

@@ -144,6 +144,22 @@ static bool is_older(const char *name, const uint8_t newest[CHAOSIMG_ID_SIZE])
 	return !strcmp(name, own) && memcmp(id, newest, sizeof(id));
 }
 
+/*
+ * Directories that an ingest mount made need the keyset that has the keys of
+ * their names.
+ */
+static bool is_droppable(struct chaosimg_archive *a, const char *name,
+			 const uint8_t newest[CHAOSIMG_ID_SIZE])
+{
+	uint8_t id[CHAOSIMG_ID_SIZE];
+	char path[FDNAME_SIZE];
+
+	if (!is_older(name, newest) || !hex_decode(name, id, sizeof(id)))
+		return false;
+	fdname(a->fd, path);
+	return !keyset_is_ingest(a, path, id);
+}
+
 /* Those of an interrupted drop or rekey too, which no configuration names. */
 static int remove_older(struct chaosimg_archive *a,
 			const uint8_t newest[CHAOSIMG_ID_SIZE])
@@ -161,7 +177,7 @@ static int remove_older(struct chaosimg_archive *a,
 		return err;
 	}
 	while (!err && (d = readdir(dp)))
-		if (is_older(d->d_name, newest) &&
+		if (is_droppable(a, d->d_name, newest) &&
 		    unlinkat(dirfd(dp), d->d_name, 0))
 			err = fail_errno("keysets/%s", d->d_name);
 	if (!err && fsync(dirfd(dp)))

@@ -8,6 +8,8 @@
 
 #include "basenc.h"
 #include "error.h"
+#include "hex.h"
+#include "ingest_session.h"
 #include "names.h"
 
 /*
@@ -78,27 +80,51 @@ static int check_plain(const char *name, size_t len)
 	return 0;
 }
 
+static void bind(struct chaosimg_archive *a, const uint8_t *dir_id,
+		 const uint8_t *sealed, uint8_t binding[CHAOSIMG_BINDING_SIZE])
+{
+	memcpy(binding, sealed, CHAOSIMG_BINDING_SIZE);
+	if (ingest_session_of(a, dir_id))
+		ingest_set_binding(binding);
+}
+
+/* The roots of ingest mounts' sessions stand in the root, and nowhere else. */
+static bool is_session(const struct chaosimg_archive *a, const uint8_t *dir_id,
+		       const char *prefix, const char *name,
+		       uint8_t session[CHAOSIMG_ID_SIZE])
+{
+	return a->root_known && !memcmp(dir_id, a->root, CHAOSIMG_ID_SIZE) &&
+	       ingest_parse(prefix, name, session);
+}
+
 int chaosimg_name_encrypt(struct chaosimg_archive *a,
 			  const uint8_t dir_id[CHAOSIMG_ID_SIZE],
 			  const char *name, struct chaosimg_stored_name *out)
 {
+	const struct name_keys *k = names_of(a, dir_id);
 	uint8_t sealed[NAME_SEALED_MAX];
 	size_t len = strlen(name);
 	ssize_t n;
 	int err = check_plain(name, len);
 
-	if (!err && !names_held(a))
+	if (!err && is_session(a, dir_id, INGEST_SHOWN, name, out->binding)) {
+		ingest_stored_name(out->binding, out->name);
+		ingest_set_binding(out->binding);
+		out->companion[0] = out->target[0] = '\0';
+		return 0;
+	}
+	if (!err && !k->name.inner)
 		err = fail(EACCES, "a name cannot be encrypted without the compartment identity");
 	if (err)
 		return err;
-	n = name_siv_seal(&a->names->name, dir_id, name, len, sealed);
+	n = name_siv_seal(&k->name, dir_id, name, len, sealed);
 	if (n < 0)
 		return (int)n;
-	memcpy(out->binding, sealed, sizeof(out->binding));
+	bind(a, dir_id, sealed, out->binding);
 	out->companion[0] = '\0';
 	out->target[0] = '\0';
 	if (needs_hash((size_t)n))
-		return store_hashed(a->names, sealed, (size_t)n, out);
+		return store_hashed(k, sealed, (size_t)n, out);
 	base32hex_encode(sealed, (size_t)n, out->name);
 	return 0;
 }
@@ -176,7 +202,8 @@ static bool has_form(size_t sealed_len)
 }
 
 /* Without its key a name is shown as it stands there, if it may be one. */
-static int show_stored(const char *stored, const uint8_t *sealed, size_t len,
+static int show_stored(struct chaosimg_archive *a, const uint8_t *dir_id,
+		       const char *stored, const uint8_t *sealed, size_t len,
 		       char name[CHAOSIMG_NAME_MAX + 1],
 		       uint8_t binding[CHAOSIMG_BINDING_SIZE])
 {
@@ -187,8 +214,19 @@ static int show_stored(const char *stored, const uint8_t *sealed, size_t len,
 			    name_printable(stored, buf));
 	strcpy(name, stored);
 	if (binding)
-		memcpy(binding, sealed, CHAOSIMG_BINDING_SIZE);
+		bind(a, dir_id, sealed, binding);
 	return 0;
+}
+
+static void show_session(const uint8_t session[CHAOSIMG_ID_SIZE],
+			 char name[CHAOSIMG_NAME_MAX + 1], uint8_t *binding)
+{
+	strcpy(name, INGEST_SHOWN);
+	hex_encode(session, CHAOSIMG_ID_SIZE, name + strlen(name));
+	if (!binding)
+		return;
+	memcpy(binding, session, CHAOSIMG_BINDING_SIZE);
+	ingest_set_binding(binding);
 }
 
 int chaosimg_name_decrypt(struct chaosimg_archive *a,
@@ -196,24 +234,30 @@ int chaosimg_name_decrypt(struct chaosimg_archive *a,
 			  const char *stored, char name[CHAOSIMG_NAME_MAX + 1],
 			  uint8_t binding[CHAOSIMG_BINDING_SIZE])
 {
+	const struct name_keys *k = names_of(a, dir_id);
 	uint8_t sealed[NAME_SEALED_MAX];
 	char buf[64];
 	ssize_t n, len;
 
+	if (is_session(a, dir_id, INGEST_STORED, stored, sealed)) {
+		show_session(sealed, name, binding);
+		return 0;
+	}
 	if (is_own(stored))
 		return fail(ENOENT, "%s: the archive's own",
 			    name_printable(stored, buf));
-	n = read_sealed(a->names, dirfd, stored, sealed);
+	n = read_sealed(k, dirfd, stored, sealed);
 	if (n < 0)
 		return (int)n;
-	if (!names_held(a))
-		return show_stored(stored, sealed, (size_t)n, name, binding);
-	len = name_siv_open(&a->names->name, dir_id, sealed, (size_t)n, name);
+	if (!k->name.inner)
+		return show_stored(a, dir_id, stored, sealed, (size_t)n, name,
+				   binding);
+	len = name_siv_open(&k->name, dir_id, sealed, (size_t)n, name);
 	if (len < 0 || check_plain(name, (size_t)len))
 		return fail(EIO, "%s: not a name of this directory",
 			    name_printable(stored, buf));
 	if (binding)
-		memcpy(binding, sealed, CHAOSIMG_BINDING_SIZE);
+		bind(a, dir_id, sealed, binding);
 	return 0;
 }
 
@@ -224,6 +268,8 @@ int name_check_form(int dirfd, const char *stored)
 	char buf[64];
 	ssize_t n;
 
+	if (ingest_parse(INGEST_STORED, stored, sealed))
+		return 0;
 	if (is_own(stored))
 		return -ENOENT;
 	n = read_sealed(&no_key, dirfd, stored, sealed);
@@ -236,7 +282,8 @@ int name_check_form(int dirfd, const char *stored)
 }
 
 /* What does not look like a stored name is not there. */
-static int find_stored(struct chaosimg_archive *a, int dirfd, const char *name,
+static int find_stored(struct chaosimg_archive *a, const uint8_t *dir_id,
+		       int dirfd, const char *name,
 		       struct chaosimg_stored_name *out)
 {
 	size_t len = strnlen(name, CHAOSIMG_NAME_MAX + 1);
@@ -256,7 +303,7 @@ static int find_stored(struct chaosimg_archive *a, int dirfd, const char *name,
 			return fail(ENOENT, "not the name of a stored file");
 	}
 	strcpy(out->name, name);
-	memcpy(out->binding, sealed, sizeof(out->binding));
+	bind(a, dir_id, sealed, out->binding);
 	out->companion[0] = '\0';
 	out->target[0] = '\0';
 	return 0;
@@ -266,6 +313,10 @@ int chaosimg_name_find(struct chaosimg_archive *a,
 		       const uint8_t dir_id[CHAOSIMG_ID_SIZE], int dirfd,
 		       const char *name, struct chaosimg_stored_name *out)
 {
-	return names_held(a) ? chaosimg_name_encrypt(a, dir_id, name, out) :
-			       find_stored(a, dirfd, name, out);
+	uint8_t session[CHAOSIMG_ID_SIZE];
+
+	if (names_of(a, dir_id)->name.inner ||
+	    is_session(a, dir_id, INGEST_SHOWN, name, session))
+		return chaosimg_name_encrypt(a, dir_id, name, out);
+	return find_stored(a, dir_id, dirfd, name, out);
 }

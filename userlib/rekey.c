@@ -165,6 +165,18 @@ static bool same(const struct config_stamp *a, const struct config_stamp *b)
 	       a->ctime.tv_nsec == b->ctime.tv_nsec;
 }
 
+/*
+ * In the keyring, and of the archive. Anybody can make an ingest mount's keyset,
+ * also with the id of another: nothing new must ever be stored under it.
+ */
+static const struct keyset *own(struct chaosimg_archive *a,
+				const uint8_t id[CHAOSIMG_ID_SIZE])
+{
+	const struct keyset *ks = keyring_find(a->ring, id);
+
+	return ks && !ks->ingest ? ks : NULL;
+}
+
 /* [keysets] Those before the last one are needed only by files of theirs. */
 static int adopt(struct chaosimg_archive *a, const char *path,
 		 const struct config *cfg)
@@ -173,13 +185,13 @@ static int adopt(struct chaosimg_archive *a, const char *path,
 	uint32_t i;
 	int ret = 0;
 
-	if (!keyring_find(a->ring, newest))
+	if (!own(a, newest))
 		ret = keyset_load_older(a, path, newest);
 	if (ret)
 		return ret;
 	keyring_serve(a->ring, newest);
 	for (i = 0; !ret && i + 1 < cfg->keysets; i++) {
-		if (!keyring_find(a->ring, cfg->keyset[i]))
+		if (!own(a, cfg->keyset[i]))
 			ret = keyset_load_older(a, path, cfg->keyset[i]);
 		keyring_pass_over(a->ring, cfg->keyset[i]);
 	}
@@ -242,37 +254,64 @@ void chaosimg_archive_keyset(struct chaosimg_archive *a,
 
 /* --- found ---------------------------------------------------------------- */
 
+typedef int load_fn(struct chaosimg_archive *a, const char *path,
+		    const uint8_t id[CHAOSIMG_ID_SIZE]);
+
+typedef const struct keyset *find_fn(struct chaosimg_archive *a,
+				     const uint8_t id[CHAOSIMG_ID_SIZE]);
+
+static const struct keyset *any(struct chaosimg_archive *a,
+				const uint8_t id[CHAOSIMG_ID_SIZE])
+{
+	return keyring_find(a->ring, id);
+}
+
 static int from_disk(struct chaosimg_archive *a,
-		     const uint8_t id[CHAOSIMG_ID_SIZE])
+		     const uint8_t id[CHAOSIMG_ID_SIZE], find_fn *find,
+		     load_fn *load)
 {
 	char path[FDNAME_SIZE];
 	int ret;
 
 	/* Somebody else may have found it meanwhile. */
-	if (keyring_find(a->ring, id))
+	if (find(a, id))
 		return 0;
 	fdname(a->fd, path);
-	ret = keyset_load_older(a, path, id);
+	ret = load(a, path, id);
 	/* To the file it makes no difference why its keys are not to be had. */
 	if (ret == -EBADMSG || ret == -EPROTONOSUPPORT)
 		ret = -ENOKEY;
 	return ret;
 }
 
-int keyset_demand(struct chaosimg_archive *a,
-		  const uint8_t id[CHAOSIMG_ID_SIZE], const struct keyset **out)
+static int demand(struct chaosimg_archive *a,
+		  const uint8_t id[CHAOSIMG_ID_SIZE], find_fn *find,
+		  load_fn *load, const struct keyset **out)
 {
 	int ret;
 
-	*out = keyring_find(a->ring, id);
+	*out = find(a, id);
 	if (*out)
 		return 0;
 	if (a->fd < 0)
 		return fail(ENOKEY, "header: of another keyset");
 	pthread_mutex_lock(&a->keysets);
-	ret = from_disk(a, id);
+	ret = from_disk(a, id, find, load);
 	pthread_mutex_unlock(&a->keysets);
 	if (!ret)
-		*out = keyring_find(a->ring, id);
+		*out = find(a, id);
 	return ret;
+}
+
+int keyset_demand(struct chaosimg_archive *a,
+		  const uint8_t id[CHAOSIMG_ID_SIZE], const struct keyset **out)
+{
+	return demand(a, id, own, keyset_load_older, out);
+}
+
+int keyset_of_file(struct chaosimg_archive *a,
+		   const uint8_t id[CHAOSIMG_ID_SIZE],
+		   const struct keyset **out)
+{
+	return demand(a, id, any, keyset_load_any, out);
 }

@@ -133,7 +133,8 @@ static int open_copy(struct chaosimg_renewal *r)
 }
 
 /* All that the source's header allows, the copy's does. */
-static int create_copy(struct chaosimg_renewal *r)
+static int create_copy(struct chaosimg_renewal *r,
+		       const uint8_t binding[CHAOSIMG_BINDING_SIZE])
 {
 	const struct header *h = &r->source->snap;
 	uint32_t i;
@@ -147,9 +148,11 @@ static int create_copy(struct chaosimg_renewal *r)
 	fd = fcntl(r->fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return fail_errno("a copy");
-	err = chaosimg_file_create(r->source->a, fd, h->binding[0], &r->copy);
-	for (i = 1; !err && i < h->bindings; i++)
-		err = chaosimg_file_bind(r->copy, h->binding[i]);
+	err = chaosimg_file_create(r->source->a, fd, binding, &r->copy);
+	for (i = 0; !err && i < h->bindings; i++)
+		/* An ingest mount's header may name places that are not its own. */
+		if (chaosimg_file_bound(r->source, h->binding[i]))
+			err = chaosimg_file_bind(r->copy, h->binding[i]);
 	return err;
 }
 
@@ -185,7 +188,7 @@ static int begin(struct chaosimg_renewal *r, struct chaosimg_archive *a, int fd,
 	if (!r->buf)
 		return fail(ENOMEM, "out of memory");
 	err = read_header(r->source->fd, r->header);
-	return err ? err : create_copy(r);
+	return err ? err : create_copy(r, binding);
 }
 
 int chaosimg_renewal_begin(struct chaosimg_archive *a, int fd,
@@ -195,9 +198,11 @@ int chaosimg_renewal_begin(struct chaosimg_archive *a, int fd,
 	struct chaosimg_renewal *r = calloc(1, sizeof(*r));
 	int err;
 
-	if (!r) {
+	if (!r || a->ingest) {
+		free(r);
 		close(fd);
-		return fail(ENOMEM, "out of memory");
+		return a->ingest ? fail(EPERM, "an ingest mount moves nothing to other keysets") :
+				   fail(ENOMEM, "out of memory");
 	}
 	r->dirfd = r->fd = -1;
 	err = begin(r, a, fd, binding, dirfd);

@@ -190,6 +190,9 @@ int rules_match(const struct chaosimg_rules *r, const struct dicom_source *src,
 /** rules_use_new() - begin to look for an archive's rules. Return: 0, -ENOMEM */
 int rules_use_new(struct chaosimg_archive *a);
 
+/** rules_use_fixed() - use these and no others; NULL for none */
+void rules_use_fixed(struct chaosimg_archive *a, struct chaosimg_rules *rules);
+
 /** rules_use_free() - end it */
 void rules_use_free(struct chaosimg_archive *a);
 

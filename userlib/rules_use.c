@@ -18,6 +18,7 @@
  * @lock: held to look at the rest
  * @known: there are some, or were
  * @seen: the file that they were read from
+ * @fixed: they are those that an ingest mount was given
  * @rules: them; NULL if they could not be read
  * @notice: is told of what is held back; may be NULL
  * @ctx: for @notice
@@ -25,6 +26,7 @@
 struct rules_use {
 	pthread_mutex_t lock;
 	bool known;
+	bool fixed;
 	struct config_stamp seen;
 	struct chaosimg_rules *rules;
 	void (*notice)(void *ctx, int fd, const char *what);
@@ -38,6 +40,13 @@ int rules_use_new(struct chaosimg_archive *a)
 		return fail(ENOMEM, "out of memory");
 	pthread_mutex_init(&a->rules->lock, NULL);
 	return 0;
+}
+
+void rules_use_fixed(struct chaosimg_archive *a, struct chaosimg_rules *rules)
+{
+	a->rules->fixed = true;
+	a->rules->known = rules != NULL;
+	a->rules->rules = rules ? rules_hold(rules) : NULL;
 }
 
 void rules_use_free(struct chaosimg_archive *a)
@@ -92,6 +101,8 @@ static int look(struct chaosimg_archive *a)
 	struct stat st;
 	int err;
 
+	if (u->fixed)
+		return 0;
 	if (fstatat(a->fd, RULES_FILE, &st, AT_SYMLINK_NOFOLLOW)) {
 		if (errno == ENOENT)
 			return 0;

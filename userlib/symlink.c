@@ -23,6 +23,8 @@ int chaosimg_symlink_encrypt(struct chaosimg_archive *a, const char *target,
 
 	if (!names_held(a))
 		return fail(EACCES, "a link cannot be encrypted without the compartment identity");
+	if (a->ingest)
+		return fail(EPERM, "an ingest mount has no keys for links");
 	if (!len)
 		return fail(EINVAL, "a symbolic link's target is empty");
 	if (len > SYMLINK_MAX || BASE64_LEN(len + VALUE_OVERHEAD) >= size)

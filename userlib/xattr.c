@@ -32,6 +32,8 @@ static int check_plain(const struct chaosimg_archive *a, const char *name)
 
 	if (!names_held(a))
 		return fail(EACCES, "there are no attributes without the compartment identity");
+	if (a->ingest)
+		return fail(EOPNOTSUPP, "an ingest mount has no keys for attributes");
 	if (!len)
 		return fail(EINVAL, "an attribute's name is empty");
 	if (len > XATTR_NAME_PLAIN_MAX)

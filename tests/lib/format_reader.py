@@ -11,6 +11,7 @@ it with an error.
 """
 
 import base64
+import copy
 import ctypes
 import hashlib
 import hmac
@@ -20,8 +21,12 @@ import re
 import sys
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import (
+    X25519PrivateKey, X25519PublicKey)
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
+from cryptography.hazmat.primitives.serialization import (
+    Encoding, PublicFormat)
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 "../model"))
@@ -67,6 +72,16 @@ def expand(key, info, length):
 
 def unwrap(key, data, aad):
     return AESGCM(key).decrypt(data[:12], data[12:], aad)
+
+
+def unwrap_private(secret, data, aad):
+    """What is under the public key that belongs to a secret one."""
+    own, peer = X25519PrivateKey.from_private_bytes(secret), data[:32]
+    public = own.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    shared = own.exchange(X25519PublicKey.from_public_bytes(peer))
+    x = hmac.digest(b"chaosimg public wrap v1", shared, "sha256")
+    kek = expand(x, b"chaosimg public wrapping key v1" + peer + public, 32)
+    return unwrap(kek, data[32:], aad)
 
 
 def xxh3(data):
@@ -134,6 +149,13 @@ class Configuration:
         keys = unwrap(wrapping, bytes.fromhex(keyset["wrapped"]), aad)
         return [keys[i:i + 32] for i in range(0, 128, 32)]
 
+    def ingest_keyset(self, keyset):
+        """The same of an ingest mount's: two keys more."""
+        secret = expand(self.key, b"chaosimg ingest key v1", 32)
+        aad = self.id + bytes.fromhex(keyset["id"]) + le(keyset["created"], 8)
+        keys = unwrap_private(secret, bytes.fromhex(keyset["wrapped"]), aad)
+        return [keys[i:i + 32] for i in range(0, 192, 32)]
+
 
 # --- archive-format.rst: stored files ----------------------------------------
 
@@ -146,6 +168,8 @@ class StoredFile:
         need(any(slots), "no valid header slot")
         _, self.id, self.keys, self.mac_key, plain, body = max(
             s for s in slots if s)
+        need(len(self.keys) == 4 or binding.endswith(b"ingest"),
+             "an ingest mount's file elsewhere")
         need(number(plain[68:72]) in (1, 3), "not sealed")
         self.length = number(plain[72:80])
         self.region = None
@@ -268,21 +292,51 @@ class StoredFile:
 
 # --- archive-format-names.rst ------------------------------------------------
 
+def read_keyset(path, name, under):
+    with open(f"{path}/keysets/{name}.json", encoding="ascii") as f:
+        text = f.read()
+    check_sum(text)
+    keyset = json.loads(text)
+    wraps = {w["under"]: w["wrapped"] for w in reversed(keyset["wraps"])}
+    need(under == "archive-key" or "archive-key" not in wraps, "own keyset")
+    keyset["wrapped"] = wraps[under]
+    return keyset
+
+
+class Keysets(dict):
+    """By their ids; those of ingest mounts when files need them."""
+
+    def __init__(self, path, config):
+        super().__init__()
+        self.path, self.config = path, config
+        for name in config.json["keysets"]:
+            self[bytes.fromhex(name)] = config.keyset(
+                read_keyset(path, name, "archive-key"))
+
+    def __missing__(self, key):
+        self[key] = self.config.ingest_keyset(
+            read_keyset(self.path, key.hex(), "archive-public"))
+        return self[key]
+
+
 class Archive:
     def __init__(self, path, keyfile):
         self.path = path
         with open(os.path.join(path, "chaosimg.json"), encoding="ascii") as f:
             self.config = Configuration(f.read(), read_keyfile(keyfile))
         self.names = expand(self.config.key, b"chaosimg names key v1", 32)
-        self.keysets = {}
-        for name in self.config.json["keysets"]:
-            with open(f"{path}/keysets/{name}.json", encoding="ascii") as f:
-                text = f.read()
-            check_sum(text)
-            keyset = json.loads(text)
-            keyset["wrapped"] = next(w["wrapped"] for w in keyset["wraps"]
-                                     if w["under"] == "archive-key")
-            self.keysets[bytes.fromhex(name)] = self.config.keyset(keyset)
+        self.mac_key = expand(self.config.key,
+                              b"chaosimg directory mac key v1", 32)
+        self.keysets = Keysets(path, self.config)
+        self.whole, self.session = self, None
+
+    def of_session(self, session):
+        """The same, as an ingest mount's directories need it."""
+        keys = self.keysets[session]
+        need(len(keys) == 6, "no ingest mount's keyset")
+        other = copy.copy(self)
+        other.session, (other.names, other.mac_key) = session, keys[4:]
+        return other
 
     def key(self, label, length=32):
         return expand(self.names, label.encode(), length)
@@ -304,7 +358,8 @@ class Archive:
             digest = hashlib.sha256(decode32(sealed)).digest()
             need(decode32(stored[1:]) == digest, "companion")
         sealed = decode32(sealed)
-        return self.name(sealed, directory), sealed[:16]
+        binding = sealed[:10] + b"ingest" if self.session else sealed[:16]
+        return self.name(sealed, directory), binding
 
     def value(self, sealed, what, label, bound):
         nonce = sealed[:12]
@@ -316,14 +371,33 @@ class Archive:
         return p[16:]
 
     def directory(self, folder, parent, binding):
-        """A directory's id, if it stands where it belongs."""
+        """A directory's id, if it stands where it belongs, and its keys."""
         raw = decode64(os.readlink(os.path.join(folder, "chaosimg.dir")))
-        need(len(raw) in (28, 40), "chaosimg.dir")
-        key = expand(self.config.key, b"chaosimg directory mac key v1", 32)
-        mac = hmac.digest(key, b"chaosimg dirs v1" + raw[:16] + parent + binding,
-                          "sha256")[:12]
-        need(mac in (raw[16:28], raw[28:]), "a directory in another's place")
-        return raw[:16]
+        need(len(raw) in (28, 40, 44, 56), "chaosimg.dir")
+        own, inside, macs = raw[:16], self.whole, raw[16:]
+        if len(raw) in (44, 56):
+            session, macs = raw[16:32], raw[32:]
+            inside = self.whole.of_session(session)
+            need(own[:6] == session[:6] and own[13:] == b"ing", "session")
+            if binding == session[:10] + b"ingest":
+                parent, binding = self.config.id, bytes(16)
+            else:
+                need(parent[:6] + parent[13:] == own[:6] + own[13:],
+                     "an ingest mount's directory elsewhere")
+        mac = hmac.digest(inside.mac_key, b"chaosimg dirs v1" + own + parent +
+                          binding, "sha256")[:12]
+        need(mac in (macs[:12], macs[12:]), "a directory in another's place")
+        return own, inside
+
+    def below(self, folder, directory, top):
+        """Stored and plain names and bindings of a directory's entries."""
+        for name in os.listdir(folder):
+            match = re.fullmatch(r"chaosimg\.ingest\.([0-9a-f]{32})", name)
+            if match and top:
+                session = bytes.fromhex(match[1])
+                yield (name, f"ingest-{match[1]}", session[:10] + b"ingest")
+            elif "." not in name:
+                yield (name, *self.entry(folder, name, directory))
 
     def attributes(self, stored, out):
         for name in os.listxattr(stored, follow_symlinks=False):
@@ -338,7 +412,7 @@ class Archive:
     def restore(self, stored, out, parent, binding):
         """Decrypt an entry and, if it is a directory, all below it."""
         if os.path.islink(stored):
-            os.symlink(self.value(decode64(os.readlink(stored)), "symlink",
+            os.symlink(self.whole.value(decode64(os.readlink(stored)), "symlink",
                                   b"chaosimg link v1", b""), out)
             return
         if os.path.isfile(stored):
@@ -347,14 +421,13 @@ class Archive:
                                    binding).read())
         else:
             os.mkdir(out)
-            directory = self.directory(stored, parent, binding)
-            for name in os.listdir(stored):
-                if "." in name:
-                    continue
-                plain, own = self.entry(stored, name, directory)
-                self.restore(os.path.join(stored, name),
-                             os.path.join(out, plain), directory, own)
-        self.attributes(stored, out)
+            directory, inside = self.directory(stored, parent, binding)
+            top = binding == bytes(16)
+            need(not (top and inside.session), "an ingest mount's root as root")
+            for name, plain, own in inside.below(stored, directory, top):
+                inside.restore(os.path.join(stored, name),
+                               os.path.join(out, plain), directory, own)
+        self.whole.attributes(stored, out)
 
 
 # --- archive-format-keys.rst: single images ----------------------------------
