@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,9 +89,21 @@ static EVP_CIPHER_CTX *keyed(int which, const struct gcm_key *k,
 	return c->ctx[which];
 }
 
-void gcm_key_init(struct gcm_key *k, const uint8_t key[GCM_KEY_SIZE])
+static void used(int which, const struct gcm_key *k)
+{
+	struct contexts *c = k->forget ? contexts() : NULL;
+
+	if (!c)
+		return;
+	EVP_CIPHER_CTX_reset(c->ctx[which]);	/* wipes the key schedule */
+	c->serial[which] = 0;
+}
+
+void gcm_key_init(struct gcm_key *k, const uint8_t key[GCM_KEY_SIZE],
+		  bool forget)
 {
 	k->serial = atomic_fetch_add(&next_serial, 1);
+	k->forget = forget;
 	memcpy(k->key, key, GCM_KEY_SIZE);
 }
 
@@ -101,14 +112,15 @@ int gcm_encrypt(const struct gcm_key *k, const uint8_t nonce[GCM_NONCE_SIZE],
 		uint8_t tag[GCM_TAG_SIZE])
 {
 	EVP_CIPHER_CTX *ctx = keyed(CTX_ENCRYPT, k, nonce);
+	bool ok;
 	int n;
 
-	if (!ctx || !EVP_EncryptUpdate(ctx, NULL, &n, aad, (int)aad_len) ||
-	    !EVP_EncryptUpdate(ctx, buf, &n, buf, (int)len) ||
-	    !EVP_EncryptFinal_ex(ctx, buf + n, &n) ||
-	    !EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, GCM_TAG_SIZE, tag))
-		return fail(EIO, "OpenSSL: AES-256-GCM failed");
-	return 0;
+	ok = ctx && EVP_EncryptUpdate(ctx, NULL, &n, aad, (int)aad_len) &&
+	     EVP_EncryptUpdate(ctx, buf, &n, buf, (int)len) &&
+	     EVP_EncryptFinal_ex(ctx, buf + n, &n) &&
+	     EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, GCM_TAG_SIZE, tag);
+	used(CTX_ENCRYPT, k);
+	return ok ? 0 : fail(EIO, "OpenSSL: AES-256-GCM failed");
 }
 
 int gcm_decrypt(const struct gcm_key *k, const uint8_t nonce[GCM_NONCE_SIZE],
@@ -116,15 +128,16 @@ int gcm_decrypt(const struct gcm_key *k, const uint8_t nonce[GCM_NONCE_SIZE],
 		const uint8_t tag[GCM_TAG_SIZE])
 {
 	EVP_CIPHER_CTX *ctx = keyed(CTX_DECRYPT, k, nonce);
+	bool ok;
 	int n;
 
-	if (!ctx || !EVP_DecryptUpdate(ctx, NULL, &n, aad, (int)aad_len) ||
-	    !EVP_DecryptUpdate(ctx, buf, &n, buf, (int)len) ||
-	    !EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, GCM_TAG_SIZE,
-				 (void *)tag) ||
-	    EVP_DecryptFinal_ex(ctx, buf + n, &n) <= 0)
-		return -EBADMSG;
-	return 0;
+	ok = ctx && EVP_DecryptUpdate(ctx, NULL, &n, aad, (int)aad_len) &&
+	     EVP_DecryptUpdate(ctx, buf, &n, buf, (int)len) &&
+	     EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, GCM_TAG_SIZE,
+				 (void *)tag) &&
+	     EVP_DecryptFinal_ex(ctx, buf + n, &n) > 0;
+	used(CTX_DECRYPT, k);
+	return ok ? 0 : -EBADMSG;
 }
 
 int mac_two_blocks(const struct gcm_key *k, const uint8_t msg[32],
@@ -133,9 +146,12 @@ int mac_two_blocks(const struct gcm_key *k, const uint8_t msg[32],
 	static const uint8_t zero_iv[16];
 	EVP_CIPHER_CTX *ctx = keyed(CTX_MAC, k, zero_iv);
 	uint8_t out[32];
+	bool ok;
 	int n;
 
-	if (!ctx || !EVP_EncryptUpdate(ctx, out, &n, msg, 32) || n != 32)
+	ok = ctx && EVP_EncryptUpdate(ctx, out, &n, msg, 32) && n == 32;
+	used(CTX_MAC, k);
+	if (!ok)
 		return fail(EIO, "OpenSSL: AES-256-CBC failed");
 	memcpy(mac, out + 16, 16);
 	OPENSSL_cleanse(out, sizeof(out));

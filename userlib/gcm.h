@@ -3,6 +3,7 @@
 #ifndef CHAOSIMG_GCM_H
 #define CHAOSIMG_GCM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,15 +15,23 @@
  * struct gcm_key - a key; to be kept in locked memory
  * @serial: unique among all keys of the process, from gcm_key_init(), so that
  *	a thread's context knows whether it holds this key already
+ * @forget: no context holds it for longer than one call
  * @key: the key's bytes
  */
 struct gcm_key {
 	uint64_t serial;
+	bool forget;
 	uint8_t key[GCM_KEY_SIZE];
 };
 
-/** gcm_key_init() - take over a key */
-void gcm_key_init(struct gcm_key *k, const uint8_t key[GCM_KEY_SIZE]);
+/**
+ * gcm_key_init() - take over a key
+ * @k: receives it
+ * @key: the key's bytes
+ * @forget: no thread's context, which is ordinary memory, keeps it after a call
+ */
+void gcm_key_init(struct gcm_key *k, const uint8_t key[GCM_KEY_SIZE],
+		  bool forget);
 
 /**
  * gcm_encrypt() - AES-256-GCM (NIST SP 800-38D)

@@ -90,7 +90,7 @@ static int set_gcm(const struct source *src, const char *label,
 		return -ENOMEM;
 	err = subkey(src, label, key, GCM_KEY_SIZE);
 	if (!err)
-		gcm_key_init(k, key);
+		gcm_key_init(k, key, false);
 	secret_free(key);
 	return err;
 }

@@ -51,6 +51,7 @@ struct record_keys {
  * @file_id: the file's id
  * @ks: its keyset
  * @impl: the inner cipher's implementation
+ * @forget: as in struct gcm_key: the keyset is going to be dropped
  * @lock: held to derive
  * @set: for each set, once they have been needed
  * @first: room for those that were needed first; most files have no others
@@ -62,6 +63,7 @@ struct file_keys {
 	uint8_t file_id[CHAOSIMG_ID_SIZE];
 	const struct keyset *ks;
 	const struct inner_impl *impl;
+	bool forget;
 	pthread_mutex_t lock;
 	struct record_keys *_Atomic set[RECORD_SETS];
 	struct record_keys first;

@@ -48,9 +48,10 @@ int file_keys_new(const struct chaosimg_archive *a, const struct keyset *ks,
 	memcpy(k->file_id, file_id, CHAOSIMG_ID_SIZE);
 	k->ks = ks;
 	k->impl = a->inner;
+	k->forget = a->ingest;
 	err = derive(k, ks->key[KEY_STRUCTURE], HEADER_LABEL, NULL, 0, okm);
-	gcm_key_init(&k->header, okm);
-	gcm_key_init(&k->mac, okm + 32);
+	gcm_key_init(&k->header, okm, k->forget);
+	gcm_key_init(&k->mac, okm + 32, k->forget);
 	OPENSSL_cleanse(okm, sizeof(okm));
 	if (err)
 		file_keys_free(k);
@@ -136,7 +137,7 @@ static int make_keys(const struct file_keys *k, unsigned int set,
 	if (!err)
 		err = inner_key_new(k->impl, okm, &r->inner);
 	if (!err)
-		gcm_key_init(&r->outer, okm + 32);
+		gcm_key_init(&r->outer, okm + 32, k->forget);
 	secret_free(secret);
 	return err;
 }
