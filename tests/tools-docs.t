@@ -14,7 +14,7 @@ from tap import BUILD, CHAOSIMG, TOP, done, ok, run, same, scratch, skip, works
 
 COMMANDS = ["init", "keyfile", "key", "info", "scrub", "fsck", "rekey",
             "encrypt", "decrypt", "cipher", "bench",
-            "authority", "user", "policy", "rules"]
+            "authority", "user", "policy", "rules", "ingest"]
 COMPLETION = os.path.join(TOP, "tools/completion/chaosimg.bash")
 COMMON = {"--help", "--version"}
 
@@ -131,6 +131,7 @@ def completion():
     offered = set(complete("-o", "", **mount))
     ok("chaosimgfs: all that its --help describes",
        {"keyfile=", "ro"} <= helped <= offered, helped - offered)
+    same("what ingest has", complete("ingest", ""), ["params"])
     same("chaosimgfs: a key file", complete("-o", "keyfile", "=", "f", **mount),
          ["file"])
     same("chaosimgfs: an archive", complete("-f", "d", **mount),
@@ -179,7 +180,7 @@ def installed(folder):
         return
     usr = os.path.join(root, "usr")
     for name in ["bin/chaosimg", "bin/chaosimgfs", "include/chaosimg.h", "include/chaosimg_abe.h",
-                 "include/chaosimg_rules.h",
+                 "include/chaosimg_rules.h", "include/chaosimg_ingest.h",
                  "lib/libchaosimg.a", "lib/libchaosimg.so",
                  "lib/pkgconfig/chaosimg.pc", "share/man/man1/chaosimg.1",
                  "share/man/man1/chaosimg-init.1",

@@ -14,7 +14,7 @@ static const struct tool_command *const commands[] = {
 	&cmd_init, &cmd_keyfile, &cmd_key, &cmd_info,
 	&cmd_scrub, &cmd_fsck, &cmd_rekey,
 	&cmd_encrypt, &cmd_decrypt, &cmd_cipher, &cmd_bench,
-	&cmd_authority, &cmd_user, &cmd_policy, &cmd_rules,
+	&cmd_authority, &cmd_user, &cmd_policy, &cmd_rules, &cmd_ingest,
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

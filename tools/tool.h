@@ -105,7 +105,7 @@ struct tool_command {
 
 extern const struct tool_command cmd_init, cmd_keyfile, cmd_key, cmd_info,
 	cmd_scrub, cmd_fsck, cmd_rekey, cmd_encrypt, cmd_decrypt, cmd_cipher, cmd_bench,
-	cmd_authority, cmd_user, cmd_policy, cmd_rules;
+	cmd_authority, cmd_user, cmd_policy, cmd_rules, cmd_ingest;
 
 /**
  * next_option() - getopt_long() over a command's table

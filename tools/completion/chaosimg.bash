@@ -21,7 +21,7 @@ _chaosimg_options() { # COMMAND: its options
 	user)	echo "$common" ;;
 	policy)	echo "$credential --authority --clinical --identity --pixels \
 		--existing --force --user --attribute $common" ;;
-	rules)	echo "$credential $common" ;;
+	rules | ingest)	echo "$credential $common" ;;
 	esac
 }
 
@@ -89,7 +89,7 @@ _chaosimg() {
 	if [ "$COMP_CWORD" = 1 ]; then
 		_chaosimg_words init keyfile key info scrub fsck rekey \
 			encrypt decrypt cipher bench authority user policy \
-			rules --help --version
+			rules ingest --help --version
 		return
 	fi
 	# COMP_WORDBREAKS makes "--option=value" three words.
@@ -108,7 +108,7 @@ _chaosimg() {
 		else
 			_chaosimg_files -d
 		fi ;;
-	authority:* | user:* | policy:* | rules:*)
+	authority:* | user:* | policy:* | rules:* | ingest:*)
 		if [ "$COMP_CWORD" != 2 ]; then
 			_chaosimg_files
 			return
@@ -118,6 +118,7 @@ _chaosimg() {
 		user)	_chaosimg_words add show ;;
 		policy)	_chaosimg_words check test set show remove ;;
 		rules)	_chaosimg_words check set show test ;;
+		ingest)	_chaosimg_words params ;;
 		esac ;;
 	init:* | scrub:* | fsck:* | bench:* | rekey:*) _chaosimg_files -d ;;
 	*)	_chaosimg_files ;;
@@ -134,13 +135,13 @@ _chaosimgfs() {
 		prev=${COMP_WORDS[COMP_CWORD - 2]}
 	fi
 	case $prev in
-	*keyfile | *passfile)
+	*keyfile | *passfile | *params)
 		_chaosimg_files
 		return ;;
 	*cipher)
 		_chaosimg_words "$(chaosimg cipher --list 2>/dev/null)"
 		return ;;
-	*threads)
+	*threads | *ingest-epoch)
 		return ;;
 	-o)
 		# Only what stands after the last comma is completed.
@@ -149,7 +150,8 @@ _chaosimgfs() {
 		cur=${cur##*,}
 		compopt -o nospace 2>/dev/null
 		_chaosimg_words keyfile= passfile= allow_other ro \
-			no_writeback no_sandbox replace threads= cipher= default_permissions \
+			no_writeback no_sandbox replace threads= cipher= \
+			ingest params= ingest-epoch= default_permissions \
 			auto_unmount nodev nosuid noexec noatime
 		COMPREPLY=("${COMPREPLY[@]/#/$before}")
 		return ;;
