@@ -36,6 +36,8 @@ static int making_begin(struct making *m, fuse_req_t req, fuse_ino_t parent,
 	m->mode = mode;
 	m->tmp[0] = '\0';
 	err = entry_resolve(m->dir, name, &m->sn);
+	if (!err && entry_reserved(&m->sn))
+		err = -EPERM;
 	if (!err)
 		err = entry_lock(m->dir);
 	if (err)

@@ -9,6 +9,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "chaosimg_ingest.h"
 #include "fs.h"
 
 /* So often a name is looked up while what it stands for changes. */
@@ -50,15 +51,24 @@ int entry_resolve(struct inode *dir, const char *name,
 	uint8_t id[CHAOSIMG_ID_SIZE];
 	int err = dir_id(dir, id);
 
-	if (err || fs.names)
-		return err ? err :
-			     chaosimg_name_encrypt(fs.archive, id, name, sn);
+	if (err)
+		return err;
+	if (fs.names)
+		err = chaosimg_name_encrypt(fs.archive, id, name, sn);
+	/* Its names may be under keys that are not held: an ingest mount's. */
+	if (fs.names && err != -EACCES)
+		return err;
 	err = inode_use(dir);
 	if (err)
 		return err;
 	err = chaosimg_name_find(fs.archive, id, dir->fd, name, sn);
 	inode_done(dir);
 	return log_damage(err, dir, NULL);
+}
+
+bool entry_reserved(const struct chaosimg_stored_name *sn)
+{
+	return chaosimg_ingest_reserved(sn->name);
 }
 
 /* The id is known: the name was made with it. */

@@ -28,6 +28,7 @@
  *	buffer.c	each thread's buffer
  *	file.c		open, read, write, flush, fsync, ..
  *	renew.c		new keysets, and moving files to them
+ *	ingest.c	keys that are forgotten in time
  *	link.c		readlink
  *	xattr.c		extended attributes
  *
@@ -169,6 +170,7 @@ struct inode {
  * @data_fd: the encrypted tree's root
  * @proc_fd: /proc/self/fd, to reopen O_PATH descriptors
  * @readonly: nothing may be changed
+ * @ingest: it has public parameters only, and keys that it drew
  * @names: there are keys for names, links and attributes; without, the first
  *	two are shown as they are stored
  * @writeback: the kernel gathers writes
@@ -184,6 +186,7 @@ struct mounted {
 	int data_fd;
 	int proc_fd;
 	bool readonly;
+	bool ingest;
 	bool names;
 	bool writeback;
 	bool root;
@@ -576,6 +579,9 @@ int dir_id(struct inode *dir, uint8_t id[CHAOSIMG_ID_SIZE]);
 int entry_resolve(struct inode *dir, const char *name,
 		  struct chaosimg_stored_name *sn);
 
+/** entry_reserved() - is it an ingest mount's root, which nobody else makes? */
+bool entry_reserved(const struct chaosimg_stored_name *sn);
+
 /** entry_place() - the place that a directory has under this name */
 void entry_place(const struct inode *dir, const struct chaosimg_stored_name *sn,
 		 struct chaosimg_place *place);
@@ -748,5 +754,13 @@ void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name);
 void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
 	      struct fuse_file_info *fi, unsigned int flags, const void *in_buf,
 	      size_t in_size, size_t out_size);
+
+/* --- ingest.c --- */
+
+/** ingest_start() - begin to forget keysets, in a thread. Return: 0 or -1 */
+int ingest_start(void);
+
+/** ingest_stop() - end that; allowed if it was never started */
+void ingest_stop(void);
 
 #endif

@@ -12,6 +12,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "chaosimg_ingest.h"
 #include "chaosimg_rules.h"
 #include "fs.h"
 #include "options.h"
@@ -88,6 +89,14 @@ static int choose_cipher(const struct options *o)
 	return complain(o->cipher, "no such cipher implementation here");
 }
 
+static int open_ingest(const struct options *o)
+{
+	if (chaosimg_ingest_open(o->archive, o->params, o->epoch, &fs.archive))
+		return complain_library();
+	chaosimg_archive_on_held(fs.archive, log_note_held, NULL);
+	return choose_cipher(o);
+}
+
 static int open_archive(struct options *o)
 {
 	struct chaosimg_credential *cred;
@@ -129,7 +138,7 @@ static int lock_archive(const struct options *o)
 /* What this program cannot open, the one that has it open keeps. */
 static int unlock_archive(struct options *o, const char *mountpoint)
 {
-	int err = open_archive(o);
+	int err = o->ingest ? open_ingest(o) : open_archive(o);
 
 	if (!err && o->replace)
 		err = replace_mounted(fs.real, mountpoint);
@@ -142,6 +151,7 @@ static int set_up(const struct options *o)
 
 	pthread_mutex_init(&fs.long_names, NULL);
 	fs.readonly = o->readonly;
+	fs.ingest = o->ingest;
 	fs.names = chaosimg_archive_held(fs.archive) & 1 << CHAOSIMG_IDENTITY;
 	fs.writeback = !o->readonly && !o->no_writeback;
 	fs.root = geteuid() == 0;
@@ -278,7 +288,7 @@ static int run(struct options *o)
 {
 	static char mountpoint[PATH_MAX];
 
-	if (!o->keyfile && !o->passfile && !passphrase_possible())
+	if (!o->ingest && !o->keyfile && !o->passfile && !passphrase_possible())
 		return complain(o->archive, "give keyfile= or passfile=, "
 				"there is no terminal to ask on"), EXIT_USAGE;
 	fs.real = realpath(o->archive, NULL);

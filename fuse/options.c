@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chaosimg_ingest.h"
 #include "fs.h"
 #include "options.h"
 
@@ -29,6 +30,9 @@ static const struct fuse_opt specs[] = {
 	OPTION("--version", version),
 	OPTION("keyfile=%s", keyfile),
 	OPTION("passfile=%s", passfile),
+	OPTION("ingest", ingest),
+	OPTION("params=%s", params),
+	OPTION("ingest-epoch=%u", epoch),
 	OPTION("cipher=%s", cipher),
 	OPTION("threads=%u", threads),
 	OPTION("no_writeback", no_writeback),
@@ -84,6 +88,21 @@ static int take(void *data, const char *arg, int key, struct fuse_args *out)
 	return wrong(arg, "unknown option");
 }
 
+/* It has no key, so there is nothing to read, or to take over. */
+static int check_ingest(const struct options *o)
+{
+	if (!o->ingest)
+		return o->params || o->epoch != CHAOSIMG_INGEST_EPOCH ?
+		       wrong("params, ingest-epoch", "are for ingest") : 0;
+	if (!o->params)
+		return wrong("ingest", "give params= with the archive's public parameters");
+	if (o->keyfile || o->passfile || o->readonly || o->replace)
+		return wrong("ingest", "goes with no key, nor with ro or replace");
+	if (!o->epoch || o->epoch > CHAOSIMG_INGEST_EPOCH_MAX)
+		return wrong("ingest-epoch", "must be from 1 to 86400 seconds");
+	return 0;
+}
+
 static int check(const struct options *o)
 {
 	if (!o->archive || !o->mountpoint) {
@@ -95,7 +114,7 @@ static int check(const struct options *o)
 		return wrong("keyfile, passfile", "only one can be given");
 	if (!o->threads || o->threads > MOST_THREADS)
 		return wrong("threads", "must be from 1 to 256");
-	return 0;
+	return check_ingest(o);
 }
 
 int options_parse(int argc, char **argv, struct options *o)
@@ -105,6 +124,7 @@ int options_parse(int argc, char **argv, struct options *o)
 
 	memset(o, 0, sizeof(*o));
 	o->threads = DEFAULT_THREADS;
+	o->epoch = CHAOSIMG_INGEST_EPOCH;
 	err = fuse_opt_parse(&args, o, specs, take);
 	fuse_opt_free_args(&args);
 	if (err)
@@ -118,6 +138,7 @@ void options_free(struct options *o)
 	free(o->mountpoint);
 	free(o->keyfile);
 	free(o->passfile);
+	free(o->params);
 	free(o->cipher);
 	free(o->mount);
 	memset(o, 0, sizeof(*o));
@@ -145,6 +166,10 @@ void options_help(void)
 	      "  threads=N       at most N requests at a time (16)\n"
 	      "  replace         take the place of the daemon that serves the\n"
 	      "                  mount, which nobody may use\n"
+	      "  ingest          only write, without a key; needs params=F, and\n"
+	      "                  ARCHIVE may be an empty folder\n"
+	      "  params=F        what 'chaosimg ingest' wrote\n"
+	      "  ingest-epoch=N  forget keys after N seconds (3600)\n"
 	      "  no_sandbox      keep all rights, for debuggers\n"
 	      "  cipher=NAME     the cipher's implementation\n"
 	      "                  (see: chaosimg cipher --list)\n"

@@ -11,14 +11,17 @@
  * @mountpoint: MOUNTPOINT as given
  * @keyfile: or NULL
  * @passfile: or NULL
+ * @params: an archive's public parameters, or NULL
  * @cipher: or NULL for the best
  * @mount: options for libfuse and the kernel, joined with commas; or NULL
  * @threads: requests at a time
+ * @epoch: ingest-epoch, seconds
  * @foreground: -f
  * @readonly: ro
  * @no_writeback: no_writeback
  * @no_sandbox: no_sandbox
  * @replace: replace
+ * @ingest: ingest
  * @help: --help
  * @version: --version
  */
@@ -27,14 +30,17 @@ struct options {
 	char *mountpoint;
 	char *keyfile;
 	char *passfile;
+	char *params;
 	char *cipher;
 	char *mount;
 	unsigned int threads;
+	unsigned int epoch;
 	int foreground;
 	int readonly;
 	int no_writeback;
 	int no_sandbox;
 	int replace;
+	int ingest;
 	int help;
 	int version;
 };

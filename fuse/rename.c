@@ -27,6 +27,8 @@ static int end_find(struct end *e, fuse_ino_t parent, const char *name)
 	e->dir = inode_of(parent);
 	e->in = NULL;
 	err = entry_resolve(e->dir, name, &e->sn);
+	if (!err && entry_reserved(&e->sn))
+		err = -EPERM;
 	if (err)
 		return err;
 	entry_place(e->dir, &e->sn, &e->place);

@@ -198,7 +198,8 @@ static int run_mounted(unsigned int threads)
 	int err;
 
 	if (device_start(session.se) || evict_start(session.se) ||
-	    pthread_create(&watcher, NULL, watch, NULL)) {
+	    ingest_start() || pthread_create(&watcher, NULL, watch, NULL)) {
+		ingest_stop();
 		evict_stop();
 		log_line(LOG_ERR, "%s: cannot start a thread",
 			 session.mountpoint);
@@ -213,6 +214,7 @@ static int run_mounted(unsigned int threads)
 		keeper_unmount(true);
 	pthread_kill(watcher, SIGTERM);
 	pthread_join(watcher, NULL);
+	ingest_stop();
 	evict_stop();
 	return err;
 }

@@ -3,10 +3,12 @@
 """
 The daemon under ThreadSanitizer, while several processes work on the same
 files, and a new keyset comes meanwhile; then with so few descriptors that it has
-the kernel forget files all the time. TSAN_SECONDS: how long each, instead of 10.
+the kernel forget files all the time; then one that forgets its keys every second.
+TSAN_SECONDS: how long each, instead of 10.
 """
 
 import contextlib
+import errno
 import os
 import random
 import shutil
@@ -68,15 +70,23 @@ def names(path, other, chance):
         os.rmdir(folder + "x")
 
 
-def work(seed, until, known):
+@contextlib.contextmanager
+def passing(*codes):
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in codes:
+            raise
+
+
+def work(seed, until, known, codes):
     """One process; that a name is gone or there already is part of the game."""
     chance = random.Random(seed)
     while time.monotonic() < until:
         path, other = (os.path.join(mounted.MNT, chance.choice(known))
                        for _ in "ab")
-        with contextlib.suppress(FileNotFoundError, FileExistsError,
-                                 NotADirectoryError, IsADirectoryError,
-                                 ValueError):
+        with passing(errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR,
+                     *codes), contextlib.suppress(ValueError):
             if chance.random() < .5:
                 contents(path, chance)
             else:
@@ -105,6 +115,14 @@ class Crowded(Watched):
                 *super().command()]
 
 
+class Forgetful(Watched):
+    """It has no key but those that it draws."""
+
+    def command(self):
+        return [super().command()[0], "-f", "-o", "no_sandbox,ingest,"
+                "params=params,ingest-epoch=1", "edge", self.at]
+
+
 def build():
     result = subprocess.run(
         ["make", "-s", f"-j{os.cpu_count()}", f"BUILD={tap.BUILD}-tsan",
@@ -113,7 +131,7 @@ def build():
     return tap.ok("build", not result.returncode, result.stderr[-2000:])
 
 
-def load(seed, known):
+def load(seed, known, *codes):
     until = time.monotonic() + SECONDS
     children = []
     for i in range(WORKERS):
@@ -121,7 +139,7 @@ def load(seed, known):
         if not pid:
             status = 1
             try:
-                status = work(seed + i, until, known)
+                status = work(seed + i, until, known, codes)
             except OSError as error:
                 print(f"# {error}", file=sys.stderr, flush=True)
             finally:
@@ -145,6 +163,17 @@ def crowded(seed):
         tap.ok("fewer descriptors than files", held < DESCRIPTORS, held)
 
 
+def forgetful(seed):
+    tap.works("parameters", "ingest", "params", "--keyfile", mounted.KEY,
+              mounted.ARCHIVE, "params")
+    os.mkdir("edge")
+    with Forgetful():
+        os.mkdir(f"{mounted.MNT}/one")
+        os.mkdir(f"{mounted.MNT}/two")
+        # What was forgotten, and links and attributes.
+        load(seed, NAMES, errno.EACCES, errno.EPERM, errno.EOPNOTSUPP)
+
+
 def main():
     reason = mounted.obstacle()
     if reason:
@@ -165,6 +194,7 @@ def main():
         crowded(seed)
     else:
         tap.skip("more files than descriptors", "needs setpriv and prlimit")
+    forgetful(seed)
     with open("daemon.log", encoding="utf-8", errors="replace") as log:
         said = log.read()
     tap.ok("nothing is said of it", not said, said[:6000])

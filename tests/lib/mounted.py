@@ -32,14 +32,15 @@ def make(*options):
 class Mount:
     """with Mount(): the archive is mounted on MNT."""
 
-    def __init__(self, *options, key=KEY, at=MNT):
+    def __init__(self, *options, key=KEY, at=MNT, archive=ARCHIVE):
         self.options = ",".join([f"keyfile={key}", *options])
         self.at = at
+        self.archive = archive
         self.daemon = None
 
     def command(self):
         return [os.path.join(BUILD, "chaosimgfs"), "-f", "-o", self.options,
-                ARCHIVE, self.at]
+                self.archive, self.at]
 
     def __enter__(self):
         with open("daemon.log", "ab") as log:
