@@ -25,7 +25,7 @@ for source in tests/fuzz/fuzz_*.c; do
 	fuse) runs=100 ;;
 	abe | policies) runs=500 ;;
 	file) runs=2000 ;;
-	config | escrow | keyset) runs=5000 ;;
+	config | escrow | ingest | keyset) runs=5000 ;;
 	*) runs=50000 ;;
 	esac
 	ok "$target" tests/fuzz/run --runs $runs "$target"
