@@ -99,8 +99,11 @@ fails "no attributes" 1 "supported" setfattr -n user.x -v y "$mnt/later"
 ok "end" archive_umount
 
 # --- what is left on the device ------------------------------------------------
+chmod 2750 "$edge/data" && chown 65534:65534 "$edge/data"
 ok "ingest mount again" ingest || bail "no second ingest mount"
 is "it shows nothing of before" "$(ls -A "$mnt")" ""
+is "it belongs to whom the folder data does" "$(stat -c '%u %g %a' "$mnt")" \
+	"65534 65534 2750"
 ok "end" archive_umount
 find "$work/plain" -type f -printf '%f\n' >"$work/names"
 ok "no image's bytes or name are on the device" sh -c \

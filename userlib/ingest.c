@@ -319,6 +319,18 @@ static int make_folder(int fd, const char *name, mode_t mode)
 	return fail_errno("%s/%s", path, name);
 }
 
+/* Owner and mode are those of data/, which stays when the mount ends. */
+static int take_after(int data, int fd)
+{
+	struct stat st;
+
+	if (fstat(data, &st) ||
+	    (!geteuid() && fchown(fd, st.st_uid, st.st_gid)) ||
+	    fchmod(fd, st.st_mode & 07777))
+		return fail_errno("data");
+	return 0;
+}
+
 /* Under a temporary name until it has its id. */
 static int make_root(struct chaosimg_archive *a, int data)
 {
@@ -329,13 +341,15 @@ static int make_root(struct chaosimg_archive *a, int data)
 
 	ingest_stored_name(a->ingest->session, name);
 	hex_encode(a->ingest->session, CHAOSIMG_ID_SIZE, tmp + strlen(tmp));
-	if (mkdirat(data, tmp, 0777))
+	if (mkdirat(data, tmp, 0700))
 		return fail_errno("data/%s", tmp);
 	a->data_fd = openat(data, tmp, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
 			    O_CLOEXEC);
 	if (a->data_fd < 0)
 		return fail_errno("data/%s", tmp);
-	ret = chaosimg_dir_init(a, a->data_fd, NULL, id);
+	ret = take_after(data, a->data_fd);
+	if (!ret)
+		ret = chaosimg_dir_init(a, a->data_fd, NULL, id);
 	if (!ret && (fsync(a->data_fd) || renameat(data, tmp, data, name) ||
 		     fsync(data)))
 		ret = fail_errno("data/%s", name);
