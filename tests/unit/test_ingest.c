@@ -21,6 +21,7 @@
 #include "archive_env.h"
 #include "basenc.h"
 #include "chaosimg_ingest.h"
+#include "fsck.h"
 #include "hex.h"
 #include "ingest.h"
 #include "ingest_session.h"
@@ -421,6 +422,22 @@ static void an_older_directory_may_have_such_an_id(void **state)
 	end(&b);
 }
 
+/* All of a session's begin and end alike. */
+static void fsck_tells_its_directories_apart(void **state)
+{
+	static const uint8_t session[CHAOSIMG_ID_SIZE] = "a session's id.";
+	struct idset s = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	uint8_t id[CHAOSIMG_ID_SIZE];
+
+	(void)state;
+	for (uint64_t ino = 1; ino < 20000; ino++) {
+		assert_int_equal(ingest_dir_id(session, id), 0);
+		assert_int_equal(idset_add(&s, id, ino), 0);
+	}
+	assert_int_equal(idset_add(&s, id, 1), -EEXIST);
+	free(s.slot);
+}
+
 /* --- compartments ------------------------------------------------------------ */
 
 static struct chaosimg_credential *compartments(struct both *b,
@@ -555,6 +572,7 @@ int main(void)
 		cmocka_unit_test(its_directories_stand_nowhere_else),
 		cmocka_unit_test(it_does_not_stand_for_the_whole_archive),
 		cmocka_unit_test(an_older_directory_may_have_such_an_id),
+		cmocka_unit_test(fsck_tells_its_directories_apart),
 		cmocka_unit_test(compartments_open_their_part),
 		cmocka_unit_test(no_keyset_of_the_archive_is_replaced),
 		cmocka_unit_test(bad_parameters_are_told_of),
