@@ -157,7 +157,7 @@ int chaosimg_file_create(struct chaosimg_archive *a, int fd,
 
 /* --- opening --- */
 
-enum { FETCHED = 128 << 10 };
+enum { FETCHED = 128 << 10, SLOT_TRIES = 3, SLOT_USEC = 2000 };
 
 /**
  * struct slots - the header's slots as read
@@ -276,6 +276,34 @@ static int read_slots(struct chaosimg_file *f, struct slots *s)
 		s->index[1] = 0;
 	}
 	return 0;
+}
+
+/*
+ * Who has not all keys is shown nothing of a file that is not sealed. If only
+ * one slot is left, it may be the other one that says it is.
+ */
+static bool seal_unknown(const struct chaosimg_file *f, const struct slots *s)
+{
+	return s->count < HEADER_SLOTS && !s->h[0].sealed && s->h[0].length &&
+	       f->keys->ks->held != HELD_ALL;
+}
+
+/* Somebody may just be writing the slot. */
+static int read_both_slots(struct chaosimg_file *f, struct slots *s)
+{
+	int err, tries = SLOT_TRIES;
+
+	for (;;) {
+		err = read_slots(f, s);
+		if (err || !seal_unknown(f, s))
+			return err;
+		if (!--tries)
+			return fail(EIO, "header: a slot is damaged that may say the file is sealed");
+		file_keys_free(f->keys);
+		f->keys = NULL;
+		s->count = 0;
+		usleep(SLOT_USEC);
+	}
 }
 
 /* Make the working state that of header @i. */
@@ -407,7 +435,7 @@ int file_open_at(struct chaosimg_archive *a, int fd, uint64_t base,
 		goto out;
 	}
 	f->stored = (uint64_t)st.st_size > base ? st.st_size - base : 0;
-	err = read_slots(f, &s);
+	err = read_both_slots(f, &s);
 	if (!err && binding && !is_bound(f, &s.h[0], binding))
 		err = fail(EIO, "header: stands under a name that is not its own (moved or exchanged on the disk)");
 	if (!err)

@@ -131,6 +131,18 @@ int chunks_load(struct chaosimg_file *f, uint64_t k, size_t max,
 	return err;
 }
 
+/* Only records that are for this reader are read: so say header and mask. */
+static int chunk_open(struct chaosimg_file *f, uint64_t k, uint8_t *rec,
+		      uint32_t len, uint8_t *out)
+{
+	int err = record_open(f->keys, f->snap.file_id, k, rec, len, out);
+
+	if (err != -EACCES)
+		return err;
+	return fail(EIO, "chunk %llu: of other compartments than the file says",
+		    (unsigned long long)k);
+}
+
 int chunks_open(struct chaosimg_file *f, const struct loaded *l, uint32_t from,
 		size_t len, uint8_t *out)
 {
@@ -145,8 +157,8 @@ int chunks_open(struct chaosimg_file *f, const struct loaded *l, uint32_t from,
 
 		if (n > len - done)
 			n = len - done;
-		err = record_open(f->keys, f->snap.file_id, l->first + i, rec,
-				  whole, direct ? out + done : NULL);
+		err = chunk_open(f, l->first + i, rec, whole,
+				 direct ? out + done : NULL);
 		if (err)
 			return err;
 		if (!direct)

@@ -119,6 +119,9 @@ static int load_parts(struct chaosimg_file *f, struct file_view *v)
 	struct part *mask = &v->part[PART_MASK];
 	int err = parts_read(f, which, v->part);
 
+	/* Of each compartment that is held: none is missing in good order. */
+	if (err == -EACCES)
+		err = fail(EIO, "parts: a record is of other compartments");
 	if (!err)
 		err = dicom_mask_unpack(mask->data, mask->len, &v->mask);
 	if (err)

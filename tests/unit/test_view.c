@@ -365,6 +365,61 @@ static void damage_gives_an_error_or_nothing(void **state)
 	close(fd);
 }
 
+/* Its first byte says which compartments' keys a record is under. */
+static void a_record_of_other_compartments_is_damage(void **state)
+{
+	unsigned int held, count = 0;
+	struct chaosimg_file *f;
+	uint64_t k, parts;
+	int fd;
+
+	(void)state;
+	if (!take_ct())
+		skip();
+	fd = store();
+	assert_int_equal(open_held(fd, 1, &f), 0);
+	parts = f->snap.parts.offset;
+	chaosimg_file_close(f);
+	for (k = 0; k <= chunk_count(want.len, CHUNK); k++) {
+		bool last = k == chunk_count(want.len, CHUNK);
+		uint64_t at = last ? parts : record_at(CHUNK, k);
+
+		flip(fd, at);
+		for (held = 1; held < HELD_ALL; held++)
+			count += refused(fd, held);
+		flip(fd, at);
+	}
+	assert_true(count > HELD_ALL);
+	close(fd);
+}
+
+/* The other slot may be from when the file was open and showed nothing. */
+static void a_damaged_slot_does_not_blank_a_file(void **state)
+{
+	unsigned int held, count = 0;
+	struct chaosimg_file *f;
+	int fd, slot;
+
+	(void)state;
+	if (!take_ct())
+		skip();
+	fd = store();
+	assert_int_equal(chaosimg_file_open(whole, dup(fd), binding,
+					    CHAOSIMG_FILE_WRITE, &f), 0);
+	assert_int_equal(chaosimg_file_write(f, want.data, 1, 0), 1);
+	assert_int_equal(chaosimg_file_close(f), 0);
+	for (slot = 0; slot < HEADER_SLOTS; slot++) {
+		flip(fd, slot * HEADER_SLOT + 1000);
+		for (held = 1; held < HELD_ALL; held++)
+			count += refused(fd, held);
+		flip(fd, slot * HEADER_SLOT + 1000);
+	}
+	assert_int_equal(count, HELD_ALL - 1);
+	for (held = 1; held < HELD_ALL; held++)
+		check_view(fd, held);
+	close(fd);
+}
+
 /* --- parts that do not fit ------------------------------------------------------- */
 
 /* Whoever has any key can write a header and a mask that are authentic. */
@@ -460,6 +515,8 @@ int main(void)
 		cmocka_unit_test(what_is_no_dicom_is_zeros),
 		cmocka_unit_test(a_file_that_is_open_shows_nothing),
 		cmocka_unit_test(damage_gives_an_error_or_nothing),
+		cmocka_unit_test(a_record_of_other_compartments_is_damage),
+		cmocka_unit_test(a_damaged_slot_does_not_blank_a_file),
 		cmocka_unit_test(parts_that_do_not_fit_are_refused),
 	};
 
