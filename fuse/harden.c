@@ -4,6 +4,7 @@
  * swap and other processes' hands.
  */
 #include <dlfcn.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -12,6 +13,8 @@
 #include <cap-ng.h>
 
 #include "fs.h"
+
+#define LARGE_BLOCK	(256 << 10)
 
 /* Every object that the kernel knows costs a descriptor. */
 static void raise_descriptors(void)
@@ -66,10 +69,23 @@ static bool may_lock_all(void)
 		capng_have_capability(CAPNG_EFFECTIVE, CAP_IPC_LOCK));
 }
 
+/*
+ * libc gives each thread an arena of its own, none of which can give back what
+ * is locked: each would stay as large as it ever was. The one that all threads
+ * can share, and single large blocks, are given back.
+ */
+static void share_arena(void)
+{
+	mallopt(M_ARENA_MAX, 1);
+	mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
+	mallopt(M_TRIM_THRESHOLD, LARGE_BLOCK);
+}
+
 void harden_memory(void)
 {
 	struct rlimit lim;
 
+	share_arena();
 	if (may_lock_all() &&
 	    !mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))
 		return;
