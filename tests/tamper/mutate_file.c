@@ -8,7 +8,14 @@
 
 #include "mutate.h"
 
-enum { HEADER_HALF = TAMPER_HEADER / 2 };
+/* archive-format.rst, "Header slots" */
+enum {
+	HEADER_HALF = TAMPER_HEADER / 2,
+	SLOT_GENERATION = 48,
+	SLOT_FLAGS = 68,
+	SLOT_PARTS = 80,
+	FLAG_PARTS = 2,
+};
 
 bool flip_bit(const struct object *o)
 {
@@ -89,10 +96,32 @@ bool file_extended(void)
 	return append(pick(is_file), bytes, len);
 }
 
+/* Where a sealed image has its parts, as its header says. */
+static size_t parts_at(const struct object *o, size_t *len)
+{
+	const uint8_t *slot = o->data;
+	uint64_t at[2], generation[2];
+
+	*len = 0;
+	if (o->len <= TAMPER_HEADER)
+		return 0;
+	memcpy(&generation[0], slot + SLOT_GENERATION, 8);
+	memcpy(&generation[1], slot + HEADER_HALF + SLOT_GENERATION, 8);
+	slot += generation[1] > generation[0] ? HEADER_HALF : 0;
+	if (!(slot[SLOT_FLAGS] & FLAG_PARTS))
+		return 0;
+	memcpy(at, slot + SLOT_PARTS, sizeof(at));
+	*len = at[1];
+	return at[0];
+}
+
 static size_t records(const struct object *o)
 {
-	return o->len < TAMPER_HEADER ? 0 :
-	       (o->len - TAMPER_HEADER) / TAMPER_RECORD;
+	size_t len, end = parts_at(o, &len);
+
+	if (!end)
+		end = o->len;
+	return end < TAMPER_HEADER ? 0 : (end - TAMPER_HEADER) / TAMPER_RECORD;
 }
 
 bool file_extended_by_record(void)
@@ -160,6 +189,60 @@ bool record_copied(void)
 	return o->data[to] && patch(o, o->data + record_at(chance(n)),
 				    TAMPER_RECORD, to);
 }
+
+/* --- parts ------------------------------------------------------------------ */
+
+static bool has_parts(const struct object *o)
+{
+	size_t len;
+
+	return is_file(o) && parts_at(o, &len);
+}
+
+bool parts_flip(void)
+{
+	const struct object *o = pick(has_parts);
+	size_t len, at = parts_at(o, &len);
+	uint8_t byte;
+
+	at += chance(len);
+	byte = o->data[at] ^ (uint8_t)(1 << chance(8));
+	return patch(o, &byte, 1, at);
+}
+
+bool parts_zeroed(void)
+{
+	static const uint8_t zeros[700];
+	const struct object *o = pick(has_parts);
+	size_t len, at = parts_at(o, &len), n = 1 + chance(sizeof(zeros));
+	size_t from = chance(len);
+
+	return patch(o, zeros, n < len - from ? n : len - from, at + from);
+}
+
+/* Of @from as much as there is room for, with its checksum if it is as long. */
+static bool put_parts(const struct object *o, const struct object *from)
+{
+	size_t len, n, at = parts_at(o, &len), its = parts_at(from, &n);
+
+	return patch(o, from->data + its, n < len ? n : len, at);
+}
+
+bool parts_of_another(void)
+{
+	const struct object *o = pick(has_parts);
+
+	return put_parts(o, pick_other(o, has_parts));
+}
+
+bool parts_replayed(void)
+{
+	const struct object *old, *o = pick_changed(has_parts, &old);
+
+	return has_parts(old) && put_parts(o, old);
+}
+
+/* --- earlier states --------------------------------------------------------- */
 
 /* The older state of a file that stands at the same place. */
 const struct object *older(const struct object *o)

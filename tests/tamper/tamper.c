@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Thousands of mutations of an archive on the disk. After each, everything is
- * read through chaosimgfs's handlers: what was not touched has to be as it was,
- * what was touched as it was or refused, with its name in the log; where
- * threat-model.rst grants more ("Older states put back", "What is not bound"),
- * exactly that. fsck has to find it all, and scrub what needs no key.
+ * read through chaosimgfs's handlers, once with all keys and once with those of
+ * some compartments: what was not touched has to be as it was, what was touched
+ * as it was or refused, with its name in the log; where threat-model.rst grants
+ * more ("Older states put back", "What is not bound"), exactly that. fsck has to
+ * find it all, and scrub what needs no key.
  *
  *	tamper COUNT [SEED [FIRST]]
  *
@@ -18,8 +19,6 @@
 #include <unistd.h>
 
 #include "tamper.h"
-
-#define NOTE	"user.note"
 
 enum outcome { SAME, REFUSED, OLDER, MIXED, MISSING, OTHER, SPECIAL, WRONG,
 	       OUTCOMES };
@@ -52,12 +51,36 @@ struct view {
 	size_t count;
 };
 
+/**
+ * struct reader - somebody with keys
+ * @name: of which compartments
+ * @held: a set as of chaosimg_archive_held()
+ * @cred: the keys
+ * @now: what he sees of the archive as it is
+ * @old: and saw earlier
+ */
+static struct reader {
+	const char *name;
+	unsigned int held;
+	struct chaosimg_credential *cred;
+	struct view now, old;
+} readers[] = {
+	{ .name = "all", .held = 7 },
+	{ .name = "clinical", .held = 1 },
+	{ .name = "identity", .held = 2 },
+	{ .name = "pixels", .held = 4 },
+	{ .name = "clinical and pixels", .held = 5 },
+	{ .name = "identity and pixels", .held = 6 },
+};
+
+enum { READERS = sizeof(readers) / sizeof(readers[0]) };
+
 struct stage stage;
-static struct chaosimg_credential *cred;
-static struct view now, old;
-static char top[100], key[128];
+static struct reader *me = &readers[0];
+static char top[100];
 static uint64_t state;
-static uint64_t figures[200][OUTCOMES];
+/* With all keys, and with some. */
+static uint64_t figures[2][200][OUTCOMES];
 static uint64_t runs[200];
 static int failures;
 
@@ -206,7 +229,7 @@ static struct seen *view_find(const struct view *v, const char *path)
 static int look(struct view *v, bool readonly)
 {
 	struct chaosimg_archive *a;
-	int err = chaosimg_archive_open(stage.folder, cred, readonly ?
+	int err = chaosimg_archive_open(stage.folder, me->cred, readonly ?
 					CHAOSIMG_ARCHIVE_RDONLY : 0, &a);
 
 	v->count = 0;
@@ -221,78 +244,11 @@ static int look(struct view *v, bool readonly)
 
 /* --- the archive ---------------------------------------------------------- */
 
-static uint8_t content[100000];
-static const char long_a[] = "%0*d";
-static char long_name[3][256];
-
-static void fill_first(void)
-{
-	static uint8_t dicom[4000];
-	FILE *f = fopen("tests/fuzz/corpus/dicom/seed-explicit", "re");
-	size_t n = f ? fread(dicom, 1, sizeof(dicom), f) : 0;
-	char path[300];
-
-	must(n);
-	fclose(f);
-	client_mkdir("dir");
-	client_mkdir("dir/sub");
-	client_mkdir("dir2");
-	client_mkdir("dir3");
-	client_write("empty", "", 0, 0);
-	client_write("one", "1", 1, 0);
-	client_write("small", content, 100, 0);
-	client_write("chunk", content + 100, 4096, 0);
-	client_write("three", content + 300, 12288, 0);
-	client_write("ten", content + 900, 40000, 0);
-	client_write("sparse", content + 50, 5000, 0);
-	client_write("sparse", content + 70, 100, 60000);
-	client_write("image.dcm", dicom, n, 0);
-	client_write(long_name[0], content + 1, 3000, 0);
-	client_write(long_name[1], content + 2, 5000, 0);
-	client_write("dir/a", content + 3, 9000, 0);
-	client_write("dir/b", content + 4, 20000, 0);
-	client_write("dir/sub/c", content + 5, 8192, 0);
-	client_write("dir2/a", content + 6, 6000, 0);
-	client_mkdir(long_name[2]);
-	snprintf(path, sizeof(path), "%s/in", long_name[2]);
-	client_write(path, content + 11, 100, 0);
-	client_write("dir3/in", content + 7, 4500, 0);
-	client_write("dir/gone", content + 8, 4500, 0);
-	client_write("linked", content + 9, 7000, 0);
-	client_link("linked", "dir/linked");
-	client_write("left", content + 10, 16000, 0);
-	client_symlink("DOE^JANE", "link1");
-	client_symlink("../ten", "dir/link2");
-	client_symlink("a target of another length", "dir2/link3");
-	client_setxattr("small", NOTE, "a note");
-	client_setxattr("three", NOTE, "another note");
-	client_setxattr("dir/a", NOTE, "third note");
-}
-
-static void change_later(void)
-{
-	client_write("three", content + 5000, 4096, 4096);
-	client_write("ten", content + 6000, 9000, 8192);
-	client_write("small", content + 100, 5000, 100);
-	client_truncate("dir/b", 7000);
-	client_write("dir/a", content + 7000, 300, 4000);
-	client_write("linked", content + 8000, 1000, 0);
-	client_unlink("dir/gone");
-	client_rename("dir3", "dir2/dir4");
-	client_rename("chunk", "dir/chunk2");
-	client_unlink("link1");
-	client_symlink("ROE^RICHARD", "link1");
-	client_write("new", content + 9000, 10000, 0);
-	client_setxattr("three", NOTE, "changed note");
-	client_truncate("sparse", 70000);
-	client_leave_open("left", content + 9500, 4096, 4096);
-}
-
 static struct chaosimg_archive *open_now(void)
 {
 	struct chaosimg_archive *a;
 
-	must(!chaosimg_archive_open(stage.folder, cred, 0, &a));
+	must(!chaosimg_archive_open(stage.folder, readers[0].cred, 0, &a));
 	return a;
 }
 
@@ -302,52 +258,84 @@ static void make_archive(void)
 	struct chaosimg_archive *a;
 
 	tree_remove(stage.folder);
-	must(!chaosimg_archive_create(stage.folder, cred, &params));
+	must(!chaosimg_archive_create(stage.folder, readers[0].cred, &params));
 	a = open_now();
 	kernel_mount(a, stage.folder, false, false);
-	fill_first();
+	contents_fill();
 	kernel_umount();
 	chaosimg_archive_close(a);
+}
+
+/* A key for @r's compartments of this archive, which is not changed by it. */
+static void export_key(struct chaosimg_archive *a, struct reader *r)
+{
+	char path[130];
+
+	snprintf(path, sizeof(path), "%s/key%u", top, r->held);
+	must(!chaosimg_compartments_export(a, r->held, path));
+	must(!chaosimg_credential_keyfile(path, &r->cred));
+}
+
+static void look_at_old(void)
+{
+	struct chaosimg_archive *a = open_now();
+
+	for (me = &readers[0]; me < &readers[READERS]; me++) {
+		if (me != readers)
+			export_key(a, me);
+		must(!look(&me->old, true));
+	}
+	chaosimg_archive_close(a);
+}
+
+/* Which stored object a path stands for: by its number on the disk. */
+static void note_stored(struct view *now)
+{
+	size_t i, k;
+
+	strcpy(now->seen[0].stored, "data");
+	for (i = 1; i < now->count; i++) {
+		for (k = 0; stage.now.object[k].ino != now->seen[i].ino; k++)
+			;
+		strcpy(now->seen[i].stored, stage.now.object[k].path);
+	}
+}
+
+static void look_at_now(void)
+{
+	size_t i;
+
+	for (me = &readers[0]; me < &readers[READERS]; me++) {
+		must(!look(&me->now, true));
+		for (i = 0; i < me->now.count; i++)
+			must(!me->now.seen[i].err);
+		must(me->now.count == readers[0].now.count);
+		note_stored(&me->now);
+	}
 }
 
 static void make_all(void)
 {
 	struct chaosimg_archive *a;
 	uint32_t slot;
-	size_t i;
 
 	make_archive();
 	tree_save(&stage.other, stage.folder);
 	make_archive();
+	look_at_old();
 	tree_save(&stage.old, stage.folder);
-	must(!look(&old, true));
 	a = open_now();
 	must(!chaosimg_archive_rekey(a, NULL));
-	must(!chaosimg_slot_add(a, cred, &slot));
+	must(!chaosimg_slot_add(a, readers[0].cred, &slot));
 	kernel_mount(a, stage.folder, false, false);
-	change_later();
+	contents_change();
 	/* As a crash would leave it. */
 	tree_save(&stage.now, stage.folder);
 	kernel_umount();
 	chaosimg_archive_close(a);
 	tree_restore(&stage.now, stage.folder);
 	tree_save(&stage.now, stage.folder);
-	must(!look(&now, true));
-	for (i = 0; i < now.count; i++)
-		must(!now.seen[i].err);
-}
-
-/* Which stored object a path stands for: by its number on the disk. */
-static void note_stored(void)
-{
-	size_t i, k;
-
-	strcpy(now.seen[0].stored, "data");
-	for (i = 1; i < now.count; i++) {
-		for (k = 0; stage.now.object[k].ino != now.seen[i].ino; k++)
-			;
-		strcpy(now.seen[i].stored, stage.now.object[k].path);
-	}
+	look_at_now();
 }
 
 /* --- judging -------------------------------------------------------------- */
@@ -392,14 +380,17 @@ static bool same_data(const struct seen *a, const struct seen *b)
 	       (!a->len || !memcmp(a->data, b->data, a->len));
 }
 
-/* As far as it was read, each chunk is as it is or as it was. */
+/*
+ * As far as it was read, each chunk is as it is or as it was. What somebody with
+ * some keys sees of a chunk comes from its record, the parts and the mask.
+ */
 static bool is_mixed(const struct seen *got, const struct seen *want,
 		     const struct seen *was)
 {
-	size_t at, n;
+	size_t at, n, step = me == readers ? TAMPER_CHUNK : 1;
 
-	for (at = 0; at < got->len; at += TAMPER_CHUNK) {
-		n = got->len - at < TAMPER_CHUNK ? got->len - at : TAMPER_CHUNK;
+	for (at = 0; at < got->len; at += step) {
+		n = got->len - at < step ? got->len - at : step;
 		if (at + n <= want->len &&
 		    !memcmp(got->data + at, want->data + at, n))
 			continue;
@@ -411,14 +402,39 @@ static bool is_mixed(const struct seen *got, const struct seen *want,
 	       (was && got->len == was->len);
 }
 
+/*
+ * Who has no key for names sees what is stored, if it has the form of a target
+ * that nobody can follow.
+ */
+static bool is_opaque(const struct seen *got)
+{
+	return S_ISLNK(got->mode) && !(me->held & 1 << CHAOSIMG_IDENTITY) &&
+	       got->len && !memchr(got->data, '.', got->len) &&
+	       !memchr(got->data, '/', got->len);
+}
+
 static bool of_another(const struct seen *got)
 {
 	size_t i;
 
-	for (i = 0; i < now.count; i++)
-		if (S_ISLNK(now.seen[i].mode) && same_data(got, &now.seen[i]))
+	for (i = 0; i < me->now.count; i++)
+		if (S_ISLNK(me->now.seen[i].mode) &&
+		    same_data(got, &me->now.seen[i]))
 			return true;
 	return false;
+}
+
+/* What somebody with some keys sees of a file that is being written. */
+static bool is_blank(const struct seen *got, const struct seen *want)
+{
+	size_t i;
+
+	if (me == readers || !S_ISREG(got->mode) || got->len != want->len)
+		return false;
+	for (i = 0; i < got->len; i++)
+		if (got->data[i])
+			return false;
+	return true;
 }
 
 static enum outcome judge_data(const struct seen *got, const struct seen *want,
@@ -437,11 +453,14 @@ static enum outcome judge_data(const struct seen *got, const struct seen *want,
 		return SPECIAL;
 	if (same_data(got, want))
 		return SAME;
-	if (was && same_data(got, was))
+	if ((was && same_data(got, was)) || is_blank(got, want) ||
+	    (was && is_blank(got, was)))
 		return OLDER;
 	if (S_ISREG(got->mode) && S_ISREG(want->mode) &&
 	    is_mixed(got, want, was))
 		return MIXED;
+	if (S_ISLNK(want->mode) && is_opaque(got))
+		return SAME;
 	if (S_ISLNK(got->mode) && of_another(got))
 		return OTHER;
 	return WRONG;
@@ -464,10 +483,13 @@ static enum outcome judge_note(const struct seen *got, const struct seen *want,
 	if (was && !was->note_err && was->note_len == got->note_len &&
 	    !memcmp(was->note, got->note, got->note_len))
 		return OLDER;
-	for (i = 0; i < now.count; i++)
-		if (now.seen[i].note && now.seen[i].note_len == got->note_len &&
-		    !memcmp(now.seen[i].note, got->note, got->note_len))
+	for (i = 0; i < me->now.count; i++) {
+		const struct seen *s = &me->now.seen[i];
+
+		if (s->note && s->note_len == got->note_len &&
+		    !memcmp(s->note, got->note, got->note_len))
 			return OTHER;
+	}
 	return WRONG;
 }
 
@@ -499,28 +521,54 @@ static void complain(const struct mutation *m, uint64_t number,
 
 	if (getenv("TAMPER_KEEP"))
 		must(!rename(top, getenv("TAMPER_KEEP")));
-	printf("# mutation %llu, %s: %s: %s\n", (unsigned long long)number,
-	       m->name, what, path);
-	for (k = 0; k < now.count; k++)
-		if (touched(now.seen[k].stored))
-			printf("#   of %.40s\n", now.seen[k].path);
+	printf("# mutation %llu, %s, read by %s: %s: %s\n",
+	       (unsigned long long)number, m->name, me->name, what, path);
+	for (k = 0; k < me->now.count; k++)
+		if (touched(me->now.seen[k].stored))
+			printf("#   of %.40s\n", me->now.seen[k].path);
 	for (i = 0; i < stage.touched_count; i++)
 		printf("#   touched %s\n", stage.touched[i]);
 	if (++failures > 20)
 		exit(1);
 }
 
+/* A file that a crash left open: what follows its snapshot has no meaning. */
+static const struct seen *left_open(void)
+{
+	return view_find(&readers[0].now, "left");
+}
+
 static enum outcome judge_one(const struct view *v, const struct seen *want)
 {
 	const struct seen *got = view_find(v, want->path);
-	const struct seen *was = view_find(&old, want->path);
+	const struct seen *was = view_find(&me->old, want->path);
 	enum outcome data, note;
 
 	if (!got)
 		return judge_above(v, want->path);
 	data = judge_data(got, want, was);
+	/* It shows nothing to some; an older header says that it is sealed. */
+	if (data == WRONG && me->held & 1 << CHAOSIMG_IDENTITY &&
+	    !strcmp(want->stored, left_open()->stored))
+		data = judge_data(got, left_open(), was);
 	note = judge_note(got, want, was);
 	return data > note ? data : note;
+}
+
+/* Without a key for names nobody can tell that a file was not there before. */
+static bool was_moved(const struct seen *s)
+{
+	char to[700];
+	size_t i;
+
+	snprintf(to, sizeof(to), "data/%s", s->path);
+	if (me->held & 1 << CHAOSIMG_IDENTITY || stage.touched_count < 2 ||
+	    strcmp(to, stage.touched[stage.touched_count - 1]))
+		return false;
+	for (i = 0; i < me->now.count; i++)
+		if (touched(me->now.seen[i].stored))
+			return same_data(s, &me->now.seen[i]);
+	return false;
 }
 
 /* What is there and was not: of an earlier time, or refused. */
@@ -533,9 +581,9 @@ static void judge_extra(const struct view *v, const struct mutation *m,
 	for (i = 0; i < v->count; i++) {
 		const struct seen *s = &v->seen[i];
 
-		if (view_find(&now, s->path) || s->err)
+		if (view_find(&me->now, s->path) || s->err || was_moved(s))
 			continue;
-		was = view_find(&old, s->path);
+		was = view_find(&me->old, s->path);
 		if (!was || !(m->may & MAY_OLDER) || !same_data(s, was))
 			complain(m, number, "is there", s->path);
 	}
@@ -549,8 +597,8 @@ static enum outcome judge_all(const struct view *v, const struct mutation *m,
 	bool any = false;
 	size_t i;
 
-	for (i = 0; i < now.count; i++) {
-		const struct seen *want = &now.seen[i];
+	for (i = 0; i < me->now.count; i++) {
+		const struct seen *want = &me->now.seen[i];
 		bool affected = touched(want->stored);
 
 		o = judge_one(v, want);
@@ -562,7 +610,8 @@ static enum outcome judge_all(const struct view *v, const struct mutation *m,
 			worst = o;
 	}
 	judge_extra(v, m, number);
-	if (m->may & MUST_CHANGE && any && worst == SAME)
+	/* What is hidden may change unnoticed by who does not see it. */
+	if (me == readers && m->may & MUST_CHANGE && any && worst == SAME)
 		complain(m, number, "not noticed", "");
 	return worst;
 }
@@ -571,15 +620,16 @@ static enum outcome judge_all(const struct view *v, const struct mutation *m,
 static void judge_older(const struct view *v, const struct mutation *m,
 			uint64_t number)
 {
+	const struct view *old = &me->old;
 	size_t i;
 
-	if (v->count != old.count)
+	if (v->count != old->count)
 		complain(m, number, "not all as it was", "");
-	for (i = 0; i < old.count; i++) {
-		const struct seen *got = view_find(v, old.seen[i].path);
+	for (i = 0; i < old->count; i++) {
+		const struct seen *got = view_find(v, old->seen[i].path);
 
-		if (!got || !same_data(&old.seen[i], got))
-			complain(m, number, "not as it was", old.seen[i].path);
+		if (!got || !same_data(&old->seen[i], got))
+			complain(m, number, "not as it was", old->seen[i].path);
 	}
 }
 
@@ -621,14 +671,12 @@ static void found(void *ctx, const struct chaosimg_finding *f)
 	}
 }
 
-/* A file that a crash left open: what follows its snapshot has no meaning. */
 static bool touches_open(void)
 {
-	const struct seen *left = view_find(&now, "left");
 	int i;
 
 	for (i = 0; i < stage.touched_count; i++)
-		if (!strcmp(stage.touched[i], left->stored))
+		if (!strcmp(stage.touched[i], left_open()->stored))
 			return true;
 	return false;
 }
@@ -643,7 +691,7 @@ static void check_found(const struct mutation *m, uint64_t number)
 		return;
 	if (m->may & CHECKED) {
 		found_it = false;
-		must(!chaosimg_archive_open(stage.folder, cred,
+		must(!chaosimg_archive_open(stage.folder, me->cred,
 					    CHAOSIMG_ARCHIVE_RDONLY, &a));
 		must(!chaosimg_fsck(a, &p, &t));
 		chaosimg_archive_close(a);
@@ -701,16 +749,27 @@ static enum outcome judge(const struct view *v, int err,
 	return worst;
 }
 
-static void try_one(const struct mutation *m, uint64_t number)
+/* What the reader sees of it now. Return: the worst that came of it. */
+static enum outcome try_reader(const struct mutation *m, uint64_t number,
+			       bool readonly, int *err)
 {
 	static struct view v;
 	enum outcome worst;
-	int err = look_and_listen(&v, true);
 
-	worst = judge(&v, err, m, number);
-	figures[m - mutations][worst]++;
+	*err = look_and_listen(&v, readonly);
+	worst = judge(&v, *err, m, number);
 	view_free(&v);
 	free(log_text);
+	return worst;
+}
+
+static void try_all_keys(const struct mutation *m, uint64_t number)
+{
+	enum outcome worst;
+	int err;
+
+	worst = try_reader(m, number, true, &err);
+	figures[0][m - mutations][worst]++;
 	/*
 	 * Nobody can tell a state as it was, a header slot that is not in
 	 * force, or an empty folder from what belongs there.
@@ -720,12 +779,15 @@ static void try_one(const struct mutation *m, uint64_t number)
 	    !(S_ISDIR(stage.touched_mode) && worst == MISSING))
 		check_found(m, number);
 	/* A mount that may write mends what it can. */
-	if (err || chance(4))
-		return;
-	err = look_and_listen(&v, false);
-	judge(&v, err, m, number);
-	view_free(&v);
-	free(log_text);
+	if (!err && !chance(4))
+		try_reader(m, number, false, &err);
+}
+
+static void try_some_keys(const struct mutation *m, uint64_t number)
+{
+	int err;
+
+	figures[1][m - mutations][try_reader(m, number, true, &err)]++;
 }
 
 static void run_one(uint64_t seed, uint64_t number)
@@ -738,24 +800,35 @@ static void run_one(uint64_t seed, uint64_t number)
 		stage.touched_count = 0;
 	while (!m->apply());
 	runs[kind]++;
-	try_one(m, number);
+	me = &readers[1 + number / mutation_count % (READERS - 1)];
+	try_some_keys(m, number);
+	me = &readers[0];
+	try_all_keys(m, number);
 	tree_restore(&stage.now, stage.folder);
+}
+
+static void print_outcomes(const uint64_t count[OUTCOMES])
+{
+	size_t k;
+
+	for (k = 0; k < OUTCOMES; k++)
+		if (count[k])
+			printf(" %llu %s", (unsigned long long)count[k],
+			       outcome_name[k]);
 }
 
 static void print_figures(uint64_t count, uint64_t seed)
 {
-	size_t i, k;
+	size_t i;
 
-	printf("# %llu mutations, seed %llu\n", (unsigned long long)count,
-	       (unsigned long long)seed);
+	printf("# %llu mutations, seed %llu: with all keys; with some\n",
+	       (unsigned long long)count, (unsigned long long)seed);
 	for (i = 0; i < mutation_count; i++) {
 		printf("# %-36s %6llu:", mutations[i].name,
 		       (unsigned long long)runs[i]);
-		for (k = 0; k < OUTCOMES; k++)
-			if (figures[i][k])
-				printf(" %llu %s",
-				       (unsigned long long)figures[i][k],
-				       outcome_name[k]);
+		print_outcomes(figures[0][i]);
+		printf(";");
+		print_outcomes(figures[1][i]);
 		printf("\n");
 	}
 }
@@ -763,23 +836,18 @@ static void print_figures(uint64_t count, uint64_t seed)
 static void set_up(void)
 {
 	const char *tmp = getenv("TMPDIR");
-	size_t i;
+	char key[128];
 
 	snprintf(top, sizeof(top), "%.60s/chaosimg-tamper.XXXXXX", tmp ? tmp :
 		 access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
 	must(mkdtemp(top));
 	snprintf(stage.folder, sizeof(stage.folder), "%s/archive", top);
 	snprintf(key, sizeof(key), "%s/key", top);
-	for (i = 0; i < 3; i++)
-		snprintf(long_name[i], sizeof(long_name[i]), long_a, 255,
-			 (int)i);
 	set_chance(1, 1);
-	for (i = 0; i < sizeof(content); i++)
-		content[i] = (uint8_t)chance(256);
+	contents_draw();
 	must(!chaosimg_keyfile_create(key));
-	must(!chaosimg_credential_keyfile(key, &cred));
+	must(!chaosimg_credential_keyfile(key, &readers[0].cred));
 	make_all();
-	note_stored();
 }
 
 int main(int argc, char **argv)

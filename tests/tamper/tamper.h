@@ -3,6 +3,7 @@
  * Tampering with an archive: what its parts share.
  *
  *	tamper.c	the archive, the runs, what may come of them, the figures
+ *	contents.c	what is in the archive
  *	mutate.c	what is done to what is stored, and the list of it all
  *	mutate_file.c	what is done to files
  *	tree.c		an archive's folder, kept in memory
@@ -20,6 +21,7 @@
 #define TAMPER_RECORD	(TAMPER_CHUNK + 56)	/* archive-format.rst */
 #define TAMPER_HEADER	4096
 #define TOUCHED_MAX	12
+#define NOTE		"user.note"
 
 /* What may come of a mutation for the objects that it touches. */
 enum {
@@ -56,6 +58,19 @@ struct stage {
 extern struct stage stage;
 extern const struct mutation mutations[];
 extern const size_t mutation_count;
+
+/* --- contents.c --- */
+
+/** contents_draw() - decide on what it is */
+void contents_draw(void);
+
+/** contents_fill() - of a new archive that is mounted */
+void contents_fill(void);
+
+/** contents_change() - some time later */
+void contents_change(void);
+
+/* --- tamper.c --- */
 
 /** chance() - a number below @below */
 uint64_t chance(uint64_t below);
