@@ -25,8 +25,12 @@ void op_init(void *userdata, struct fuse_conn_info *conn)
 	want(conn, FUSE_CAP_WRITEBACK_CACHE, fs.writeback);
 	want(conn, FUSE_CAP_ASYNC_READ | FUSE_CAP_PARALLEL_DIROPS |
 	     FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
-	     FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_CACHE_SYMLINKS |
-	     FUSE_CAP_ASYNC_DIO, true);
+	     FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_ASYNC_DIO, true);
+	/*
+	 * Without the write-back cache, the kernel lets pages that a mapping has
+	 * changed be written while an open truncates; not while SETATTR does.
+	 */
+	want(conn, FUSE_CAP_ATOMIC_O_TRUNC, fs.writeback);
 	/* Nobody else changes what a mount that may write has cached. */
 	want(conn, FUSE_CAP_AUTO_INVAL_DATA, fs.readonly);
 	/* Data is encrypted in memory: pipes would only be a detour. */

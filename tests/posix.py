@@ -532,6 +532,23 @@ def test_truncating_open():
     assert os.stat("f").st_size == 3
 
 
+def test_truncating_open_while_pages_are_written():
+    """What a mapping changed before is not written into the empty file."""
+    size = 12345
+    fd = os.open("f", os.O_RDWR | os.O_CREAT)
+    for _ in range(1000):
+        os.pwrite(fd, b"x" * size, 0)
+        with mmap.mmap(fd, size) as m:
+            m[984:9176] = b"y" * 8192
+            # Begins to write the pages, and does not wait.
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            again = os.open("f", os.O_RDWR | os.O_TRUNC)
+            assert os.fstat(again).st_size == 0
+        os.fsync(fd)
+        assert os.fstat(again).st_size == 0
+        os.close(again)
+
+
 def test_write_only_handle():
     write("f", b"x" * 5000)
     fd = os.open("f", os.O_WRONLY)
