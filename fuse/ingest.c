@@ -26,10 +26,11 @@ static void *forget(void *unused)
 	(void)unused;
 	pthread_mutex_lock(&forgetting.lock);
 	while (!forgetting.over) {
-		clock_gettime(CLOCK_REALTIME, &until);
+		/* One that nobody can set back. */
+		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_sec++;
-		pthread_cond_timedwait(&forgetting.end, &forgetting.lock,
-				       &until);
+		pthread_cond_clockwait(&forgetting.end, &forgetting.lock,
+				       CLOCK_MONOTONIC, &until);
 		chaosimg_ingest_expire(fs.archive);
 	}
 	pthread_mutex_unlock(&forgetting.lock);
