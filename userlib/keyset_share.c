@@ -74,11 +74,16 @@ void share_aad(const uint8_t archive_id[CHAOSIMG_ID_SIZE],
 	aad[SHARE_AAD - 1] = (uint8_t)c;
 }
 
-/* In locked memory. */
-static int make_share(const struct chaosimg_archive *a, const struct keyset *ks,
-		      enum chaosimg_compartment c, uint8_t **out)
+typedef int wrap_fn(const uint8_t *key, const void *aad, size_t aad_len,
+		    const uint8_t *in, size_t len, uint8_t *out);
+
+static int close_share(const struct chaosimg_archive *a,
+		       const struct keyset *ks, enum chaosimg_compartment c,
+		       wrap_fn *wrap, const uint8_t *key, uint8_t *wrapped)
 {
+	uint8_t aad[SHARE_AAD];
 	uint8_t *share;
+	int ret;
 
 	if ((!keyring_whole(a->ring) && !a->ingest) || ks->held != HELD_ALL)
 		return fail(EACCES, "a share is made with all keys only");
@@ -91,8 +96,10 @@ static int make_share(const struct chaosimg_archive *a, const struct keyset *ks,
 	if (c == CHAOSIMG_IDENTITY)
 		memcpy(share + AT_NAMES, keyring_names(a->ring),
 		       CHAOSIMG_KEY_SIZE);
-	*out = share;
-	return 0;
+	share_aad(a->id, ks, c, aad);
+	ret = wrap(key, aad, sizeof(aad), share, share_size(c), wrapped);
+	secret_free(share);
+	return ret;
 }
 
 int share_wrap(const struct chaosimg_archive *a, const struct keyset *ks,
@@ -100,32 +107,14 @@ int share_wrap(const struct chaosimg_archive *a, const struct keyset *ks,
 	       const uint8_t kek[CHAOSIMG_KEY_SIZE],
 	       uint8_t wrapped[SHARE_WRAPPED_MAX])
 {
-	uint8_t aad[SHARE_AAD];
-	uint8_t *share;
-	int ret = make_share(a, ks, c, &share);
-
-	if (ret)
-		return ret;
-	share_aad(a->id, ks, c, aad);
-	ret = wrap_key(kek, aad, sizeof(aad), share, share_size(c), wrapped);
-	secret_free(share);
-	return ret;
+	return close_share(a, ks, c, wrap_key, kek, wrapped);
 }
 
 int share_seal(const struct chaosimg_archive *a, const struct keyset *ks,
 	       enum chaosimg_compartment c, const uint8_t pub[PUBLIC_KEY],
 	       uint8_t sealed[SHARE_SEALED_MAX])
 {
-	uint8_t aad[SHARE_AAD];
-	uint8_t *share;
-	int ret = make_share(a, ks, c, &share);
-
-	if (ret)
-		return ret;
-	share_aad(a->id, ks, c, aad);
-	ret = wrap_public(pub, aad, sizeof(aad), share, share_size(c), sealed);
-	secret_free(share);
-	return ret;
+	return close_share(a, ks, c, wrap_public, pub, sealed);
 }
 
 /* All shares of a keyset agree on what is in each of them. */
