@@ -66,17 +66,12 @@ static int keyed_info(const struct tool_command *cmd,
 		      const struct credential_args *args, const char *archive,
 		      const char *path, bool json)
 {
-	struct chaosimg_credential *cred;
 	struct chaosimg_archive *a;
-	int status, err;
+	int status = archive_get(cmd, args, archive, CHAOSIMG_ARCHIVE_RDONLY,
+				 &a);
 
-	status = credential_get(cmd, args, archive, false, &cred);
 	if (status)
 		return status;
-	err = chaosimg_archive_open(archive, cred, CHAOSIMG_ARCHIVE_RDONLY, &a);
-	chaosimg_credential_free(cred);
-	if (err)
-		return failed_library(archive, err);
 	status = file_info(a, archive, path, json);
 	chaosimg_archive_close(a);
 	return status;

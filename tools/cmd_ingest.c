@@ -10,17 +10,12 @@ static int export(const struct tool_command *cmd,
 		  const struct credential_args *args, const char *archive,
 		  const char *file)
 {
-	struct chaosimg_credential *cred;
 	struct chaosimg_archive *a;
 	int status, err;
 
-	status = credential_get(cmd, args, archive, false, &cred);
+	status = archive_get(cmd, args, archive, CHAOSIMG_ARCHIVE_RDONLY, &a);
 	if (status)
 		return status;
-	err = chaosimg_archive_open(archive, cred, CHAOSIMG_ARCHIVE_RDONLY, &a);
-	chaosimg_credential_free(cred);
-	if (err)
-		return failed_library(archive, err);
 	err = chaosimg_ingest_export(a, file);
 	chaosimg_archive_close(a);
 	return err ? failed_library(file, err) : DONE;

@@ -25,17 +25,9 @@ struct request {
 
 static int open_archive(const struct request *r, struct chaosimg_archive **a)
 {
-	struct chaosimg_credential *cred;
-	int status, err;
-
-	status = credential_get(r->cmd, &r->current, r->archive, false, &cred);
-	if (status)
-		return status;
 	/* The slots may be changed while the archive is mounted. */
-	err = chaosimg_archive_open(r->archive, cred, CHAOSIMG_ARCHIVE_NOLOCK,
-				    a);
-	chaosimg_credential_free(cred);
-	return err ? failed_library(r->archive, err) : DONE;
+	return archive_get(r->cmd, &r->current, r->archive,
+			   CHAOSIMG_ARCHIVE_NOLOCK, a);
 }
 
 static int add(const struct request *r)

@@ -161,17 +161,11 @@ static int with_archive(const struct tool_command *cmd,
 {
 	unsigned int flags = strcmp(action, "set") ? CHAOSIMG_ARCHIVE_RDONLY :
 						     CHAOSIMG_ARCHIVE_NOLOCK;
-	struct chaosimg_credential *cred;
 	struct chaosimg_archive *a;
-	int status, err;
+	int status = archive_get(cmd, args, argv[0], flags, &a);
 
-	status = credential_get(cmd, args, argv[0], false, &cred);
 	if (status)
 		return status;
-	err = chaosimg_archive_open(argv[0], cred, flags, &a);
-	chaosimg_credential_free(cred);
-	if (err)
-		return failed_library(argv[0], err);
 	status = act(a, action, argc, argv);
 	chaosimg_archive_close(a);
 	return status;

@@ -98,3 +98,17 @@ int credential_get(const struct tool_command *cmd,
 		return from_file(args->passfile, false, out);
 	return from_locked_prompt(cmd, object, fresh, out);
 }
+
+int archive_get(const struct tool_command *cmd,
+		const struct credential_args *args, const char *archive,
+		unsigned int flags, struct chaosimg_archive **out)
+{
+	struct chaosimg_credential *cred;
+	int status = credential_get(cmd, args, archive, false, &cred), err;
+
+	if (status)
+		return status;
+	err = chaosimg_archive_open(archive, cred, flags, out);
+	chaosimg_credential_free(cred);
+	return err ? failed_library(archive, err) : DONE;
+}

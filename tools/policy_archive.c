@@ -11,15 +11,7 @@
 int policy_open(const struct policy_request *r, const char *archive,
 		unsigned int flags, struct chaosimg_archive **a)
 {
-	struct chaosimg_credential *cred;
-	int status, err;
-
-	status = credential_get(r->cmd, &r->credential, archive, false, &cred);
-	if (status)
-		return status;
-	err = chaosimg_archive_open(archive, cred, flags, a);
-	chaosimg_credential_free(cred);
-	return err ? failed_library(archive, err) : DONE;
+	return archive_get(r->cmd, &r->credential, archive, flags, a);
 }
 
 /* --- changing them --------------------------------------------------------- */

@@ -214,6 +214,19 @@ int credential_get(const struct tool_command *cmd,
 		   const struct credential_args *args, const char *object,
 		   bool fresh, struct chaosimg_credential **out);
 
+/**
+ * archive_get() - open an archive with what the options say
+ * @cmd: the subcommand
+ * @args: the credential
+ * @archive: its directory
+ * @flags: as for chaosimg_archive_open()
+ * @out: receives it
+ * Return: DONE, FAILED or MISUSED
+ */
+int archive_get(const struct tool_command *cmd,
+		const struct credential_args *args, const char *archive,
+		unsigned int flags, struct chaosimg_archive **out);
+
 /** warn_if_exposed() - say so if others than its owner may read a file */
 void warn_if_exposed(const char *path);
 
