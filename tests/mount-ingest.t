@@ -17,20 +17,7 @@ mkdir "$edge"
 
 # ingest [OPTION..]: mount the device's folder
 ingest() {
-	local option options=ingest,params=$params i
-	for option; do
-		options=$options,$option
-	done
-	"$BUILD/chaosimgfs" -f -o "$options" "$edge" "$mnt" \
-		</dev/null >>"$daemon_log" 2>&1 &
-	daemon=$!
-	for ((i = 0; i < 600; i++)); do
-		mountpoint -q "$mnt" && return
-		kill -0 $daemon 2>/dev/null || break
-		sleep 0.05
-	done
-	cat "$daemon_log" >&2
-	return 1
+	mount_folder "$edge" "ingest,params=$params" "$@"
 }
 
 # take_in: what the device wrote goes into the archive, keysets first

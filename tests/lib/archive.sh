@@ -52,11 +52,17 @@ archive_new() {
 
 # archive_mount [MOUNT-OPTION..]: mount it and wait until it is there
 archive_mount() {
-	local options=keyfile=$key option i
+	mount_folder "$archive" "keyfile=$key" "$@"
+}
+
+# mount_folder FOLDER MOUNT-OPTION..: the same with any credential
+mount_folder() {
+	local folder=$1 options=$2 option i
+	shift 2
 	for option; do
 		options=$options,$option
 	done
-	"$BUILD/chaosimgfs" -f -o "$options" "$archive" "$mnt" \
+	"$BUILD/chaosimgfs" -f -o "$options" "$folder" "$mnt" \
 		</dev/null >>"$daemon_log" 2>&1 &
 	daemon=$!
 	for ((i = 0; i < 600; i++)); do
