@@ -337,21 +337,31 @@ static unsigned int refused(int fd, unsigned int held)
 	return n < 0;
 }
 
+/* Return: a file; where its parts are stored */
+static int store_with_parts(struct parts *parts)
+{
+	struct chaosimg_file *f;
+	int fd = store();
+
+	assert_int_equal(open_held(fd, 1, &f), 0);
+	*parts = f->snap.parts;
+	assert_true(parts->length > 0);
+	chaosimg_file_close(f);
+	return fd;
+}
+
 static void damage_gives_an_error_or_nothing(void **state)
 {
 	unsigned int held, count = 0;
-	struct chaosimg_file *f;
+	struct parts parts;
 	uint64_t at, end;
 	int fd;
 
 	(void)state;
 	if (!take_ct())
 		skip();
-	fd = store();
-	assert_int_equal(open_held(fd, 1, &f), 0);
-	assert_true(f->snap.parts.length > 0);
-	end = f->snap.parts.offset + f->snap.parts.length;
-	chaosimg_file_close(f);
+	fd = store_with_parts(&parts);
+	end = parts.offset + parts.length;
 	for (at = HEADER_SIZE; at < end; at += 97) {
 		flip(fd, at);
 		for (held = 1; held < HELD_ALL; held++)
@@ -369,20 +379,17 @@ static void damage_gives_an_error_or_nothing(void **state)
 static void a_record_of_other_compartments_is_damage(void **state)
 {
 	unsigned int held, count = 0;
-	struct chaosimg_file *f;
-	uint64_t k, parts;
+	struct parts parts;
+	uint64_t k;
 	int fd;
 
 	(void)state;
 	if (!take_ct())
 		skip();
-	fd = store();
-	assert_int_equal(open_held(fd, 1, &f), 0);
-	parts = f->snap.parts.offset;
-	chaosimg_file_close(f);
+	fd = store_with_parts(&parts);
 	for (k = 0; k <= chunk_count(want.len, CHUNK); k++) {
 		bool last = k == chunk_count(want.len, CHUNK);
-		uint64_t at = last ? parts : record_at(CHUNK, k);
+		uint64_t at = last ? parts.offset : record_at(CHUNK, k);
 
 		flip(fd, at);
 		for (held = 1; held < HELD_ALL; held++)
