@@ -58,7 +58,7 @@ static const int allowed[] = {
 	SCMP_SYS(open_by_handle_at), SCMP_SYS(fsync), SCMP_SYS(fdatasync),
 	SCMP_SYS(getrandom), SCMP_SYS(getdents64), SCMP_SYS(lseek),
 	SCMP_SYS(fstat), SCMP_SYS(ftruncate), SCMP_SYS(fallocate),
-	SCMP_SYS(fadvise64), SCMP_SYS(sync_file_range), SCMP_SYS(syncfs),
+	SCMP_SYS(sync_file_range), SCMP_SYS(syncfs),
 	SCMP_SYS(fstatfs), SCMP_SYS(write), SCMP_SYS(readlink),
 	SCMP_SYS(readlinkat), SCMP_SYS(mkdirat), SCMP_SYS(mknodat),
 	SCMP_SYS(linkat), SCMP_SYS(symlinkat), SCMP_SYS(unlinkat),

@@ -157,7 +157,12 @@ int chaosimg_file_create(struct chaosimg_archive *a, int fd,
 
 /* --- opening --- */
 
-enum { FETCHED = 128 << 10, SLOT_TRIES = 3, SLOT_USEC = 2000 };
+enum {
+	FETCHED_ANYWAY = 16 << 10,	/* with the header, by the kernel */
+	FETCHED = 32 << 10,
+	SLOT_TRIES = 3,
+	SLOT_USEC = 2000,
+};
 
 /**
  * struct slots - the header's slots as read
@@ -221,20 +226,22 @@ static int read_slot(struct chaosimg_file *f, uint8_t *raw, struct header *h,
 }
 
 /*
- * Who opens a file will read it: if its header is not in memory, its beginning
- * is fetched with it, which takes the disk no longer.
+ * Who opens a file will read it: the disk shall fetch what stands behind the
+ * header while that is authenticated. Only asked for by reading does the kernel
+ * go on reading ahead, and by more than a page at a time; it begins for those
+ * who do not wait for it, too.
  */
 static ssize_t read_header(const struct chaosimg_file *f,
 			   uint8_t raw[HEADER_SIZE])
 {
-	struct iovec v = { raw, HEADER_SIZE };
+	uint8_t *buf = f->stored > FETCHED_ANYWAY ? scratch(FETCHED) : NULL;
+	struct iovec v = { buf, FETCHED };
 
-	if (preadv2(f->fd, &v, 1, (off_t)f->base, RWF_NOWAIT) == HEADER_SIZE)
-		return HEADER_SIZE;
-	posix_fadvise(f->fd, (off_t)f->base,
-		      f->stored < FETCHED ? (off_t)f->stored : FETCHED,
-		      POSIX_FADV_WILLNEED);
-	return read_full(f->fd, raw, HEADER_SIZE, f->base);
+	if (!buf || preadv2(f->fd, &v, 1, (off_t)f->base, RWF_NOWAIT) <
+			    HEADER_SIZE)
+		return read_full(f->fd, raw, HEADER_SIZE, f->base);
+	memcpy(raw, buf, HEADER_SIZE);
+	return HEADER_SIZE;
 }
 
 static int read_slots(struct chaosimg_file *f, struct slots *s)
