@@ -4,6 +4,7 @@
 The daemon under ThreadSanitizer, while several processes work on the same
 files, and a new keyset comes meanwhile; then with so few descriptors that it has
 the kernel forget files all the time; then one that forgets its keys every second.
+At last the library's own threads: the unit tests that have several.
 TSAN_SECONDS: how long each, instead of 10.
 """
 
@@ -27,6 +28,7 @@ NAMES = [f"{d}{n}" for d in ("", "one/", "two/") for n in "abcd"] + ["n" * 250]
 # More than there may be descriptors, each of which costs one.
 CROWD = [f"{d}/crowd{n}" for d in ("one", "two") for n in range(400)]
 DESCRIPTORS = 500
+UNITS = ("test_abe", "test_file_threads", "test_ingest")
 
 
 def contents(path, chance):
@@ -124,9 +126,10 @@ class Forgetful(Watched):
 
 
 def build():
+    built = f"{tap.BUILD}-tsan"
     result = subprocess.run(
-        ["make", "-s", f"-j{os.cpu_count()}", f"BUILD={tap.BUILD}-tsan",
-         "SAN=thread", f"{tap.BUILD}-tsan/chaosimgfs"],
+        ["make", "-s", f"-j{os.cpu_count()}", f"BUILD={built}", "SAN=thread",
+         f"{built}/chaosimgfs", *[f"{built}/tests/{name}" for name in UNITS]],
         cwd=tap.TOP, capture_output=True, text=True, check=False)
     return tap.ok("build", not result.returncode, result.stderr[-2000:])
 
@@ -174,18 +177,22 @@ def forgetful(seed):
         load(seed, NAMES, errno.EACCES, errno.EPERM, errno.EOPNOTSUPP)
 
 
-def main():
-    reason = mounted.obstacle()
-    if reason:
-        tap.skip("the daemon under a parallel load", reason)
-        tap.done()
-    if not build():
-        tap.done()
+def units():
+    """All at once."""
+    started = [subprocess.Popen([os.path.join(f"{tap.BUILD}-tsan/tests", name)],
+                                stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, text=True)
+               for name in UNITS]
+    for name, process in zip(UNITS, started):
+        said = process.communicate(timeout=600)[0]
+        tap.ok(name, not process.returncode, process.returncode, said[-6000:])
+
+
+def daemons():
     tap.scratch()
     mounted.make()
     seed = random.randrange(1 << 30)
     print(f"# seed {seed}")
-    os.environ["TSAN_OPTIONS"] = "exitcode=66:second_deadlock_stack=1"
     with Watched("no_sandbox"):
         os.mkdir(f"{mounted.MNT}/one")
         os.mkdir(f"{mounted.MNT}/two")
@@ -200,6 +207,18 @@ def main():
     tap.ok("nothing is said of it", not said, said[:6000])
     tap.works("fsck", "fsck", "--dry-run", "--keyfile", mounted.KEY,
               mounted.ARCHIVE)
+
+
+def main():
+    os.environ["TSAN_OPTIONS"] = "exitcode=66:second_deadlock_stack=1"
+    if not build():
+        tap.done()
+    reason = mounted.obstacle()
+    if reason:
+        tap.skip("the daemon under a parallel load", reason)
+    else:
+        daemons()
+    units()
     tap.done()
 
 
