@@ -113,6 +113,10 @@ static int replace(struct inode *dir, struct renewing *r)
 	struct timespec until;
 	int err;
 
+	/*
+	 * Not pthread_rwlock_clockwrlock(): ThreadSanitizer does not see that it
+	 * locks. If the clock is set back, it waits for whoever has the lock.
+	 */
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += WAIT_SECONDS;
 	if (pthread_rwlock_timedwrlock(&dir->entries, &until))
