@@ -58,7 +58,7 @@ sparse_clean() {
 		'case " $* " in */cipher/aesni.c\ *|*/cipher/avx*.c\ *)' \
 		'	exit 0 ;;' 'esac' 'exec sparse "$@"' >"$check"
 	chmod +x "$check"
-	said=$(make -s BUILD="$1" KDIR="$2" KFLAGS="C=2 CHECK=$check" \
+	said=$(make -s BUILD="$1" KDIR="$2" KFLAGS="W=1 C=2 CHECK=$check" \
 		modules 2>&1) || status=$?
 	said=$(grep -Ev "$usual" <<<"$said")
 	[ -z "$said" ] || echo "$said"
