@@ -497,9 +497,13 @@ static void put_all(const struct tree *t, bool config)
 				    sizeof(*t->object)), 0 };
 	size_t i;
 
-	for (i = 0; i < stage.now.count; i++)
-		if (!config && strncmp(stage.now.object[i].path, "data", 4))
-			part.object[part.count++] = stage.now.object[i];
+	for (i = 0; i < stage.now.count; i++) {
+		if (config || !strncmp(stage.now.object[i].path, "data", 4))
+			continue;
+		part.object[part.count] = stage.now.object[i];
+		/* The same number at two times does not make a hard link. */
+		part.object[part.count++].ino = ~stage.now.object[i].ino;
+	}
 	for (i = 0; i < t->count; i++)
 		if (config || !strncmp(t->object[i].path, "data", 4))
 			part.object[part.count++] = t->object[i];

@@ -381,6 +381,7 @@ bool file_hard_linked(void)
 
 	must(!unlink(real(o->path)) && !link(real(to->path), real(o->path)));
 	touch(o->path);
+	stage.link = to->path;
 	return true;
 }
 

@@ -288,16 +288,34 @@ static void look_at_old(void)
 	chaosimg_archive_close(a);
 }
 
-/* Which stored object a path stands for: by its number on the disk. */
+static bool is_in(const char *stored, const char *folder)
+{
+	size_t n = strlen(folder);
+
+	return !strncmp(stored, folder, n) && stored[n] == '/' &&
+	       !strchr(stored + n + 1, '/');
+}
+
+/*
+ * Which stored object a path stands for: by its number on the disk, and its
+ * folder, as there are hard links.
+ */
 static void note_stored(struct view *now)
 {
-	size_t i, k;
+	const struct object *o;
+	char above[600];
+	size_t i;
 
 	strcpy(now->seen[0].stored, "data");
 	for (i = 1; i < now->count; i++) {
-		for (k = 0; stage.now.object[k].ino != now->seen[i].ino; k++)
-			;
-		strcpy(now->seen[i].stored, stage.now.object[k].path);
+		char *slash = strrchr(strcpy(above, now->seen[i].path), '/');
+
+		*(slash ? slash : above) = '\0';
+		o = stage.now.object;
+		while (o->ino != now->seen[i].ino ||
+		       !is_in(o->path, view_find(now, above)->stored))
+			o++;
+		strcpy(now->seen[i].stored, o->path);
 	}
 }
 
@@ -653,7 +671,8 @@ static bool names_it(const char *text)
 		if (strstr(text, base(owner)))
 			return true;
 	}
-	return false;
+	/* A file that is opened by its number may be told by either name. */
+	return stage.link && strstr(text, base(stage.link));
 }
 
 static bool found_it;
@@ -796,6 +815,7 @@ static void run_one(uint64_t seed, uint64_t number)
 	const struct mutation *m = &mutations[kind];
 
 	set_chance(seed, number);
+	stage.link = NULL;
 	do
 		stage.touched_count = 0;
 	while (!m->apply());

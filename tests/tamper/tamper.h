@@ -53,6 +53,7 @@ struct stage {
 	char touched[TOUCHED_MAX][700];
 	int touched_count;
 	mode_t touched_mode;
+	const char *link;	/* another name of what was touched, or NULL */
 };
 
 extern struct stage stage;
