@@ -83,11 +83,13 @@ def checks():
     write("text", b"no DICOM\n")
 
 
-def images(*how):
+def images(*how, sight=()):
+    """@sight: what is said of the policy that the first image falls under."""
     same("no rule", said(*how, "none.dcm"), ["none.dcm: no rule applies"])
     same("no DICOM", said(*how, "text"), ["text: not DICOM"])
     same("regions that overlap", said(*how, "us.dcm"), [
         "us.dcm: rule us", "us.dcm: policy department",
+        *(f"us.dcm: {line}" for line in sight),
         "us.dcm: region 0 0 80 5", "us.dcm: region 0 5 100 5",
         "us.dcm: region 70 10 30 5",
         "us.dcm: picture of 100 x 50, blocks of 32"])
@@ -104,6 +106,7 @@ def images(*how):
         "burned.dcm: all frames are held back: a rule says so"])
     same("what cannot be cut", said(*how, "odd.dcm"), [
         "odd.dcm: rule us", "odd.dcm: policy department",
+        *(f"odd.dcm: {line}" for line in sight),
         "odd.dcm: all frames are held back: "
         "the length of the pixels is not that of the picture"])
     result = run("rules", *how, "gone.dcm", "text")
@@ -124,10 +127,17 @@ def archive():
     ok("and nothing is stored", not os.path.exists("a/rules"))
     fails("not with another key", 1, "a: ", "rules", "set", "--keyfile", "k2",
           "a", "r")
+    fails("nor rules for a policy that is not there", 1, "a: rule us: the "
+          "archive has no policy department", "rules", "set", *KEY, "a", "r")
+    works("an authority", "authority", "init", "here", "here.secret", "here")
+    works("the policy", "policy", "set", *KEY, "--name", "department",
+          "--clinical", "doctor@here", "--pixels", "a@here OR b@here",
+          "--authority", "here", "a")
     works("set", "rules", "set", *KEY, "a", "r")
     same("shown as they were written", works("show", "rules", "show", *KEY,
                                              "a"), RULES)
-    images("test", *KEY, "a")
+    images("test", *KEY, "a", sight=("clinical: doctor@here",
+                                     "pixels: a@here OR b@here"))
     works("a key for pixels", "key", "export", *KEY, "--compartments",
           "pixels", "a", "p.key")
     fails("does not show them", 1, "need all keys", "rules", "show",

@@ -158,6 +158,8 @@ static int check_options(const struct policy_request *r)
 	if (set && !is(r, "set"))
 		return misused(r->cmd, "policies, --existing and --force are for set, not for %s",
 			       r->action);
+	if (r->name && (is(r, "check") || (is(r, "test") && !who)))
+		return misused(r->cmd, "--name is for an ARCHIVE, not for a POLICY");
 	if (who && !is(r, "test"))
 		return misused(r->cmd, "--user and --attribute are for test, not for %s",
 			       r->action);
@@ -210,6 +212,9 @@ static int take(struct policy_request *r, int id)
 	case OPT_PASSFILE:
 		set_once(r->cmd, "--passfile", &r->credential.passfile);
 		break;
+	case OPT_NAME:
+		set_once(r->cmd, "--name", &r->name);
+		break;
 	case OPT_CLINICAL:
 		set_once(r->cmd, "--clinical", &r->policy[CHAOSIMG_CLINICAL]);
 		break;
@@ -259,6 +264,8 @@ static const struct tool_option options[] = {
 	CREDENTIAL_OPTIONS,
 	{ OPT_AUTHORITY, 'a', "authority", "PUBLIC",
 	  "an authority that counts; may be given several times" },
+	{ OPT_NAME, 0, "name", "NAME",
+	  "the policies that content rules choose by this name" },
 	{ OPT_CLINICAL, 0, "clinical", "POLICY", "set: who sees this compartment" },
 	{ OPT_IDENTITY, 0, "identity", "POLICY", "set: the same" },
 	{ OPT_PIXELS, 0, "pixels", "POLICY", "set: the same" },
@@ -289,7 +296,9 @@ const struct tool_command cmd_policy = {
 		 "set gives compartments of an ARCHIVE a policy each. Whoever satisfies it sees that\n"
 		 "compartment of all images that are stored from now on, by his own KEY; images that\n"
 		 "are there already stay as they are, but for --existing. remove takes policies away\n"
-		 "(without a COMPARTMENT, all of them). Both make a new keyset at once. show prints\n"
+		 "(without a COMPARTMENT, all of them). Both make a new keyset at once. With --name,\n"
+		 "they are for the images that the archive's content rules choose by that name, and\n"
+		 "for no others; these have keysets of their own. show prints\n"
 		 "the policies, and what each keyset is under; it verifies them if a key is given.\n"
 		 "With --user or --attribute, test tells what somebody would see under which keyset,\n"
 		 "or of a FILE. Both need no key, unless FILE is a path as a mount shows it.",

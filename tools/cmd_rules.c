@@ -9,14 +9,45 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "chaosimg_abe.h"
 #include "chaosimg_rules.h"
 #include "tool.h"
 
 /* --- what they say of an image --------------------------------------------- */
 
-static void print_result(const struct chaosimg_rules *rules, const char *path,
+/**
+ * struct look - how images are looked at
+ * @rules: what applies to them
+ * @policies: what the archive has; NULL if there is none
+ */
+struct look {
+	const struct chaosimg_rules *rules;
+	const struct chaosimg_policies *policies;
+};
+
+/* Who sees what of it. */
+static void print_policies(const struct look *l, const char *name,
+			   const char *policy)
+{
+	const struct chaosimg_policies *p = l->policies;
+	int c;
+
+	while (p && strcmp(p->name, policy ? policy : ""))
+		p = p->next;
+	if (l->policies && !p)
+		printf("%s: the archive has no policy %s: all of it belongs to identity\n",
+		       name, policy);
+	for (c = 0; p && c < CHAOSIMG_COMPARTMENTS; c++)
+		if (p->policy[c])
+			printf("%s: %s: %s\n", name,
+			       compartment_name((enum chaosimg_compartment)c),
+			       chaosimg_policy_text(p->policy[c]));
+}
+
+static void print_result(const struct look *l, const char *path,
 			 const struct chaosimg_rules_result *r)
 {
+	const struct chaosimg_rules *rules = l->rules;
 	char name[4096];
 	uint32_t i;
 
@@ -30,6 +61,8 @@ static void print_result(const struct chaosimg_rules *rules, const char *path,
 		       chaosimg_rules_name(rules, r->rule[i]));
 	if (r->policy)
 		printf("%s: policy %s\n", name, r->policy);
+	if (r->dicom)
+		print_policies(l, name, r->policy);
 	if (r->held)
 		printf("%s: all frames are held back: %s\n", name, r->held);
 	for (i = 0; i < r->rects; i++)
@@ -44,7 +77,7 @@ static void print_result(const struct chaosimg_rules *rules, const char *path,
 		       r->block);
 }
 
-static int try_image(const struct chaosimg_rules *rules, const char *path)
+static int try_image(const struct look *l, const char *path)
 {
 	struct chaosimg_rules_result *r = malloc(sizeof(*r));
 	int fd, err;
@@ -56,21 +89,20 @@ static int try_image(const struct chaosimg_rules *rules, const char *path)
 		free(r);
 		return failed_errno(path);
 	}
-	err = chaosimg_rules_test(rules, fd, r);
+	err = chaosimg_rules_test(l->rules, fd, r);
 	if (!err)
-		print_result(rules, path, r);
+		print_result(l, path, r);
 	close(fd);
 	free(r);
 	return err ? failed_library(path, err) : DONE;
 }
 
-static int try_images(const struct chaosimg_rules *rules, int argc,
-		      char **argv)
+static int try_images(const struct look *l, int argc, char **argv)
 {
 	int i, status = DONE, one;
 
 	for (i = 0; i < argc; i++) {
-		one = try_image(rules, argv[i]);
+		one = try_image(l, argv[i]);
 		if (one)
 			status = one;
 	}
@@ -81,15 +113,17 @@ static int try_images(const struct chaosimg_rules *rules, int argc,
 
 static int check(int argc, char **argv)
 {
+	struct look l = { .policies = NULL };
 	struct chaosimg_rules *rules;
 	int err = chaosimg_rules_read(argv[0], &rules), status = DONE;
 
 	if (err)
 		return failed_library(argv[0], err);
+	l.rules = rules;
 	if (argc == 1)
 		printf("%" PRIu32 " rules\n", chaosimg_rules_count(rules));
 	else
-		status = try_images(rules, argc - 1, argv + 1);
+		status = try_images(&l, argc - 1, argv + 1);
 	chaosimg_rules_free(rules);
 	return status;
 }
@@ -136,11 +170,17 @@ static int test(struct chaosimg_archive *a, const char *archive, int argc,
 		char **argv)
 {
 	struct chaosimg_rules *rules;
-	int status = load(a, archive, &rules);
+	struct chaosimg_policies *p = NULL;
+	int status = load(a, archive, &rules), err;
 
 	if (status)
 		return status;
-	status = try_images(rules, argc, argv);
+	err = chaosimg_policies_get(a, &p);
+	if (err)
+		status = failed_library(archive, err);
+	else
+		status = try_images(&(struct look){ rules, p }, argc, argv);
+	chaosimg_policies_free(p);
 	chaosimg_rules_free(rules);
 	return status;
 }
@@ -230,7 +270,9 @@ const struct tool_command cmd_rules = {
 		 "of the picture that belong to identity. check reads it; set makes it the\n"
 		 "archive's, for images that are written from then on; show prints the archive's.\n"
 		 "check and test tell of each IMAGE, a plain file, which rules apply and which\n"
-		 "regions result. Without a key's option, set, show and test ask for a passphrase.",
+		 "regions result, test also under which policies it falls. Policies that rules name\n"
+		 "have to be there first (policy set --name). Without a key's option, set, show and\n"
+		 "test ask for a passphrase.",
 	.options = options,
 	.run = run,
 };

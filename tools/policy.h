@@ -21,6 +21,7 @@ enum {
  * @file: the authorities' public keys
  * @authority: what is in them
  * @credential: the archive's key
+ * @name: of the policies, or NULL for the archive's own
  * @policy: for each compartment, or NULL
  * @user: a user's key, or NULL
  * @attributes: how many of @attribute are in use
@@ -37,6 +38,7 @@ struct policy_request {
 	const char *file[POLICY_FILES_MAX];
 	struct chaosimg_authority *authority[POLICY_FILES_MAX];
 	struct credential_args credential;
+	const char *name;
 	const char *policy[CHAOSIMG_COMPARTMENTS];
 	const char *user;
 	size_t attributes;

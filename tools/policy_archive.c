@@ -26,14 +26,21 @@ static int apply(struct chaosimg_archive *a, const char *archive,
 	if (err)
 		return failed_library(archive, err);
 	bytes_to_hex(id, sizeof(id), hex);
-	printf("keyset %s serves new files\n", hex);
+	if (!change->name)
+		printf("keyset %s serves new files\n", hex);
+	else if (strspn(hex, "0") == strlen(hex))
+		printf("policy %s is gone\n", change->name);
+	else
+		printf("keyset %s serves new files of policy %s\n", hex,
+		       change->name);
 	return DONE;
 }
 
-static int extend(struct chaosimg_archive *a, const char *archive)
+static int extend(struct chaosimg_archive *a, const char *archive,
+		  const char *name)
 {
 	uint32_t n;
-	int err = chaosimg_policies_extend(a, &n);
+	int err = chaosimg_policies_extend(a, name, &n);
 
 	if (err)
 		return failed_library(archive, err);
@@ -54,7 +61,7 @@ static int change(const struct policy_request *r,
 	if (c->set)
 		status = apply(a, archive, c);
 	if (!status && r->existing)
-		status = extend(a, archive);
+		status = extend(a, archive, r->name);
 	chaosimg_archive_close(a);
 	return status;
 }
@@ -76,6 +83,7 @@ int policy_set(const struct policy_request *r)
 {
 	struct chaosimg_policy *p[CHAOSIMG_COMPARTMENTS] = { NULL };
 	struct chaosimg_policies_change c = {
+		.name = r->name,
 		.authority = (const struct chaosimg_authority *const *)
 			     r->authority,
 		.authorities = (size_t)r->files,
@@ -117,7 +125,7 @@ static int find_compartment(const struct policy_request *r, const char *name,
 
 int policy_remove(const struct policy_request *r)
 {
-	struct chaosimg_policies_change c = { .set = 0 };
+	struct chaosimg_policies_change c = { .name = r->name };
 	int i, status = DONE;
 
 	if (!r->args)
@@ -141,37 +149,71 @@ static int print_wrap(void *ctx, enum chaosimg_compartment c,
 	return 0;
 }
 
-static int print_keysets(const char *archive)
+/* @only: the name of those that are wanted, or NULL for all */
+static int print_keyset(const char *archive, const uint8_t *id,
+			const char *only)
+{
+	char hex[2 * CHAOSIMG_ID_SIZE + 1], name[CHAOSIMG_POLICY_NAME_MAX + 1];
+	int err = chaosimg_keyset_policy(archive, id, name);
+
+	if (err || (only && strcmp(only, name)))
+		return err;
+	bytes_to_hex(id, CHAOSIMG_ID_SIZE, hex);
+	if (*name)
+		printf("keyset %s named %s\n", hex, name);
+	return chaosimg_keyset_policies(archive, id, print_wrap, hex);
+}
+
+static int print_keysets(const char *archive, const char *only)
 {
 	uint8_t *ids;
-	char hex[2 * CHAOSIMG_ID_SIZE + 1];
 	size_t i, n;
 	int err = chaosimg_keyset_list(archive, &ids, &n);
 
 	if (err)
 		return failed_library(archive, err);
-	for (i = 0; i < n && !err; i++) {
-		const uint8_t *id = ids + i * CHAOSIMG_ID_SIZE;
-
-		bytes_to_hex(id, CHAOSIMG_ID_SIZE, hex);
-		err = chaosimg_keyset_policies(archive, id, print_wrap, hex);
-	}
+	for (i = 0; i < n && !err; i++)
+		err = print_keyset(archive, ids + i * CHAOSIMG_ID_SIZE, only);
 	free(ids);
 	return err ? failed_library(archive, err) : DONE;
 }
 
-static void print_policies(const struct chaosimg_policies *p, bool verified)
+static void print_named(const char *name)
+{
+	if (*name)
+		printf("named %s ", name);
+}
+
+static void print_policies(const struct chaosimg_policies *p)
 {
 	size_t i;
 
-	printf("verified %s\n", verified ? "yes" : "no");
-	for (i = 0; i < CHAOSIMG_COMPARTMENTS; i++)
+	for (i = 0; i < CHAOSIMG_COMPARTMENTS; i++) {
+		print_named(p->name);
 		printf("%s %s\n", compartment_name((enum chaosimg_compartment)i),
 		       p->policy[i] ? chaosimg_policy_text(p->policy[i]) : "-");
+	}
 	for (i = 0; i < p->authorities; i++) {
+		print_named(p->name);
 		printf("authority ");
 		print_authority(p->authority[i]);
 	}
+}
+
+static int print_all(const struct policy_request *r,
+		     const struct chaosimg_policies *p)
+{
+	bool any = !r->name;
+
+	printf("verified %s\n", policy_has_key(r) ? "yes" : "no");
+	for (; p; p = p->next) {
+		if (r->name && strcmp(r->name, p->name))
+			continue;
+		print_policies(p);
+		any = true;
+	}
+	return any ? print_keysets(r->arg[0], r->name) :
+		     failed("%s: it has no policy %s", r->arg[0], r->name);
 }
 
 static int read_policies(const struct policy_request *r, const char *archive,
@@ -204,7 +246,7 @@ int policy_show(const struct policy_request *r)
 	status = read_policies(r, r->arg[0], &p);
 	if (status)
 		return status;
-	print_policies(p, policy_has_key(r));
+	status = print_all(r, p);
 	chaosimg_policies_free(p);
-	return print_keysets(r->arg[0]);
+	return status;
 }

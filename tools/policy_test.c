@@ -12,11 +12,13 @@
 /**
  * struct who - whose sight it is
  * @archive: what is looked at
+ * @only: the name of the policies that are looked at, or NULL for all
  * @u: the user, or NULL
  * @r: has the attributes otherwise
  */
 struct who {
 	const char *archive;
+	const char *only;
 	struct chaosimg_user *u;
 	const struct policy_request *r;
 };
@@ -46,15 +48,18 @@ static void print_set(unsigned int set)
 	for (c = 0; c < CHAOSIMG_COMPARTMENTS; c++)
 		if (set >> c & 1)
 			printf(" %s", compartment_name((enum chaosimg_compartment)c));
-	putchar('\n');
 }
 
 static int print_sight(const struct who *w, const uint8_t id[CHAOSIMG_ID_SIZE])
 {
 	struct sight s = { .r = w->r };
-	char hex[2 * CHAOSIMG_ID_SIZE + 1];
-	int err;
+	char hex[2 * CHAOSIMG_ID_SIZE + 1], name[CHAOSIMG_POLICY_NAME_MAX + 1];
+	int err = chaosimg_keyset_policy(w->archive, id, name);
 
+	if (!err && w->only && strcmp(w->only, name))
+		return DONE;
+	if (err)
+		return failed_library(w->archive, err);
 	if (w->u)
 		err = chaosimg_keyset_opens(w->archive, id, w->u, &s.set);
 	else
@@ -64,6 +69,9 @@ static int print_sight(const struct who *w, const uint8_t id[CHAOSIMG_ID_SIZE])
 	bytes_to_hex(id, CHAOSIMG_ID_SIZE, hex);
 	printf("keyset %s", hex);
 	print_set(s.set);
+	if (*name)
+		printf(" (policy %s)", name);
+	putchar('\n');
 	return DONE;
 }
 
@@ -162,6 +170,7 @@ int policy_test_archive(const struct policy_request *r)
 		status = user_read(r->user, &w.u);
 	if (status)
 		return status;
+	w.only = r->args == 1 ? r->name : NULL;
 	status = r->args == 2 ? one_file(&w, r->arg[1]) : all_keysets(&w);
 	chaosimg_user_free(w.u);
 	return status;

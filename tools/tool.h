@@ -58,6 +58,7 @@ enum {
 	OPT_IDENTITY,
 	OPT_PIXELS,
 	OPT_EXISTING,
+	OPT_NAME,
 };
 
 /**

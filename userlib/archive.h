@@ -37,6 +37,7 @@ static inline uint8_t held_bit(enum chaosimg_compartment c)
  * @created: seconds since 1970
  * @held: the set of compartments whose keys are here
  * @ingest: an ingest mount made it; it is for files that name it, and no others
+ * @policy: the name of the policy that it is for; empty for the archive's own
  * @key: the keys; those that are not held are zeros, KEY_STRUCTURE is always
  *	held
  */
@@ -45,6 +46,7 @@ struct keyset {
 	uint64_t created;
 	uint8_t held;
 	bool ingest;
+	char policy[CHAOSIMG_POLICY_NAME_MAX + 1];
 	uint8_t key[KEY_COUNT][CHAOSIMG_KEY_SIZE];
 };
 
@@ -169,11 +171,30 @@ int keyring_subkey(const struct keyring *ring, const char *label, uint8_t *out,
 /** keyring_newest() - the keyset for new files */
 const struct keyset *keyring_newest(struct keyring *ring);
 
+/**
+ * keyring_of_policy() - the keyset for files under a policy
+ * @ring: the keyring
+ * @name: the policy's name; empty for the archive's own, as keyring_newest()
+ * Return: it, or NULL if the archive has no such policy.
+ */
+const struct keyset *keyring_of_policy(struct keyring *ring, const char *name);
+
+/** keyring_has_policies() - are there any but the archive's own? */
+bool keyring_has_policies(struct keyring *ring);
+
+/** keyring_serves() - is it the keyset for new files, or for those of a policy? */
+bool keyring_serves(struct keyring *ring, const uint8_t id[CHAOSIMG_ID_SIZE]);
+
 /** keyring_find() - a file's keyset, or NULL if it is not there */
 const struct keyset *keyring_find(struct keyring *ring,
 				  const uint8_t id[CHAOSIMG_ID_SIZE]);
 
-/** keyring_add() - add a keyset that serves new files; copied to locked memory */
+/**
+ * keyring_add() - add a keyset that serves new files, or those of its policy
+ * @ring: the keyring
+ * @ks: the keyset; copied to locked memory
+ * Return: 0 or -ENOMEM.
+ */
 int keyring_add(struct keyring *ring, const struct keyset *ks);
 
 /** keyring_add_older() - the same for one that serves only files of its own */

@@ -71,6 +71,7 @@ static int load_keysets(struct chaosimg_archive *a, const char *path,
 
 	for (i = 0; i < cfg->keysets && !ret; i++)
 		ret = keyset_load(a, path, cfg->keyset[i]);
+	keyring_retire(a->ring, config_has_policy, cfg);
 	return ret;
 }
 
@@ -84,7 +85,7 @@ static int load_shares(struct chaosimg_archive *a, const char *path,
 	for (i = 0; i < cfg->keysets; i++) {
 		ret = keyset_load(a, path, cfg->keyset[i]);
 		if (!ret)
-			a->held |= keyring_newest(a->ring)->held;
+			a->held |= keyring_find(a->ring, cfg->keyset[i])->held;
 		else if (ret != -EACCES)
 			return ret;
 	}

@@ -25,6 +25,7 @@ extern "C" {
 #define CHAOSIMG_ID_SIZE	16	/* archive, keyset, file and directory ids */
 #define CHAOSIMG_BINDING_SIZE	16	/* what ties a file to its name */
 #define CHAOSIMG_NAME_MAX	255	/* longest name, plain or stored */
+#define CHAOSIMG_POLICY_NAME_MAX 64	/* characters of a policy's name */
 #define CHAOSIMG_KEY_SIZE	32
 #define CHAOSIMG_IV_SIZE	32
 #define CHAOSIMG_BLOCK_SIZE	16	/* shortest message of the cipher */

@@ -267,18 +267,26 @@ int chaosimg_policy_of(const uint8_t *in, size_t len,
  * An archive's configuration holds a policy for each of its compartments, or
  * none, and the public keys of the authorities that they name. Every keyset
  * that is made from then on is wrapped under them, beside the archive key.
+ *
+ * Besides these it may hold others, each with a name: those are for the files
+ * that the archive's content rules choose by it, which have keysets of their
+ * own.
  */
 
 /**
  * struct chaosimg_policies - what an archive's new keysets are wrapped under
+ * @name: empty for the archive's own
  * @policy: for each compartment; NULL if it has none
  * @authorities: how many of @authority are in use
  * @authority: those that the policies name
+ * @next: those that have a name, in the order of their names; or NULL
  */
 struct chaosimg_policies {
+	char name[CHAOSIMG_POLICY_NAME_MAX + 1];
 	struct chaosimg_policy *policy[CHAOSIMG_COMPARTMENTS];
 	size_t authorities;
 	struct chaosimg_authority *authority[CHAOSIMG_AUTHORITIES_MAX];
+	struct chaosimg_policies *next;
 };
 
 /**
@@ -301,11 +309,14 @@ int chaosimg_policies_read(const char *path, struct chaosimg_policies **out);
 int chaosimg_policies_get(struct chaosimg_archive *a,
 			  struct chaosimg_policies **out);
 
-/** chaosimg_policies_free() - free them; NULL is allowed */
+/** chaosimg_policies_free() - free all of them; NULL is allowed */
 void chaosimg_policies_free(struct chaosimg_policies *p);
 
 /**
  * struct chaosimg_policies_change - what chaosimg_policies_set() does
+ * @name: of the policies that are changed, of up to CHAOSIMG_POLICY_NAME_MAX
+ *	letters, digits, "-", "_" and "."; NULL for the archive's own. If there
+ *	are none of that name, they are made; without any policy, they go
  * @set: bit mask of the compartments that get another policy, or none; 1 << c
  * @policy: for each of those its policy, or NULL for none
  * @authority: authorities that these policies may name, beside those that the
@@ -313,6 +324,7 @@ void chaosimg_policies_free(struct chaosimg_policies *p);
  * @authorities: how many
  */
 struct chaosimg_policies_change {
+	const char *name;
 	unsigned int set;
 	const struct chaosimg_policy *policy[CHAOSIMG_COMPARTMENTS];
 	const struct chaosimg_authority *const *authority;
@@ -324,14 +336,17 @@ struct chaosimg_policies_change {
  * @a: the archive; CHAOSIMG_ARCHIVE_NOLOCK lets a mount hold it meanwhile
  * @change: what is changed
  * @id: receives the id of the keyset that is made under the new policies, and
- *	serves new files from then on; may be NULL
+ *	serves new files from then on, or those that rules choose for them; zeros
+ *	if a name has gone. May be NULL
  *
  * Policies and keyset come into force at once: after a crash there are both,
  * or neither. Older keysets stay as they are.
  *
- * Return: 0; -ENOENT for an authority that is not known; -EEXIST if one goes by
- * the name of another that a policy which stays believes; -EINVAL for too many;
- * as chaosimg_archive_rekey().
+ * Return: 0; -ENOENT for an authority that is not known, or if there is nothing
+ * of that name to remove; -EEXIST if an authority goes by the name of another
+ * that a policy which stays believes; -EINVAL for too many, or a bad name;
+ * -EBUSY if the archive's rules choose what is to go; as chaosimg_archive_rekey()
+ * and chaosimg_rules_load().
  */
 int chaosimg_policies_set(struct chaosimg_archive *a,
 			  const struct chaosimg_policies_change *change,
@@ -340,20 +355,22 @@ int chaosimg_policies_set(struct chaosimg_archive *a,
 /**
  * chaosimg_policies_extend() - wrap the keysets that are there under them, too
  * @a: the archive
+ * @name: of the policies; NULL for the archive's own. Each for its own keysets
  * @keysets: receives how many were changed
  *
  * Each keyset's file is replaced atomically; what it was wrapped under already
  * stays. The newest one, which has them from the beginning, is done again.
  *
- * Return: 0; -ENOENT if the archive has no policies; -ENOSPC if a keyset has
+ * Return: 0; -ENOENT if the archive has no such policies; -ENOSPC if a keyset has
  * too many wraps; as chaosimg_archive_rekey().
  */
-int chaosimg_policies_extend(struct chaosimg_archive *a, uint32_t *keysets);
+int chaosimg_policies_extend(struct chaosimg_archive *a, const char *name,
+			     uint32_t *keysets);
 
 /**
  * chaosimg_keyset_list() - the keysets that an archive's configuration lists
  * @path: the archive's directory
- * @ids: receives their ids, CHAOSIMG_ID_SIZE bytes each, the newest last;
+ * @ids: receives their ids, CHAOSIMG_ID_SIZE bytes each, by age, the newest last;
  *	free() it. Not authenticated
  * @n: receives how many
  *
@@ -378,6 +395,17 @@ int chaosimg_keyset_policies(const char *path,
 			     int (*fn)(void *ctx, enum chaosimg_compartment c,
 				       const struct chaosimg_policy *p),
 			     void *ctx);
+
+/**
+ * chaosimg_keyset_policy() - the name of the policy that a keyset is for
+ * @path: the archive's directory
+ * @id: the keyset's id
+ * @name: receives it; empty for the archive's own. Not authenticated
+ *
+ * Return: as chaosimg_keyset_policies().
+ */
+int chaosimg_keyset_policy(const char *path, const uint8_t id[CHAOSIMG_ID_SIZE],
+			   char name[CHAOSIMG_POLICY_NAME_MAX + 1]);
 
 /**
  * chaosimg_keyset_opens() - which compartments of a keyset a user can open

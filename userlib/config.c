@@ -121,6 +121,7 @@ static int render_body(const struct config *cfg, char **text, size_t *len)
 	else
 		print_keyset_ids(out, cfg);
 	policies_print(out, &cfg->policies);
+	named_print(out, cfg->named_policies, cfg->named);
 	if (fclose(out)) {
 		free(*text);
 		*text = NULL;
@@ -357,6 +358,9 @@ static int parse_members(struct json_object *root, const char *where,
 		ret = parse_keyset_ids(root, where, cfg);
 	if (!ret && cfg->kind == CONFIG_ARCHIVE)
 		ret = policies_parse(root, where, &cfg->policies);
+	if (!ret && cfg->kind == CONFIG_ARCHIVE)
+		ret = named_parse(root, where, cfg->named_policies,
+				  &cfg->named);
 	if (!ret)
 		ret = config_json_hex(root, where, "mac", cfg->mac,
 				      sizeof(cfg->mac));
@@ -436,7 +440,26 @@ int config_store(int dirfd, const char *path, struct config *cfg,
 	ret = config_render(cfg, ring, &text, &len);
 	if (ret)
 		return ret;
-	ret = config_file_write(dirfd, CONFIG_NAME, path, text, len);
+	if (len > CONFIG_FILE_MAX)
+		ret = fail(ENOSPC, "%s: too many policies and keysets for its configuration",
+			   path);
+	else
+		ret = config_file_write(dirfd, CONFIG_NAME, path, text, len);
 	free(text);
 	return ret;
+}
+
+struct policies *config_policies(struct config *cfg, const char *name)
+{
+	struct policies_named *n;
+
+	if (!*name)
+		return &cfg->policies;
+	n = named_find(cfg->named_policies, cfg->named, name);
+	return n ? &n->policies : NULL;
+}
+
+bool config_has_policy(const void *cfg, const char *name)
+{
+	return config_policies((struct config *)cfg, name);
 }

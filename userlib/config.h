@@ -42,6 +42,8 @@ enum config_kind {
  * @keyset_created: of an image's keyset, which has no file
  * @keyset_wrapped: an image's keyset
  * @policies: what new keysets are wrapped under; an image has none
+ * @named: how many of @named_policies are in use
+ * @named_policies: those that rules choose by a name, in the order of the names
  * @mac: under a key that is derived from the archive key
  */
 struct config {
@@ -57,6 +59,8 @@ struct config {
 	uint64_t keyset_created;
 	uint8_t keyset_wrapped[KEYSET_WRAPPED];
 	struct policies policies;
+	uint32_t named;
+	struct policies_named named_policies[POLICIES_NAMED_MAX];
 	uint8_t mac[CONFIG_MAC_SIZE];
 };
 
@@ -105,7 +109,26 @@ int config_verify(const struct config *cfg, const struct keyring *ring,
  */
 int config_load(int dirfd, const char *path, struct config **out);
 
-/** config_store() - write it; atomic, and durable on return */
+/**
+ * config_policies() - the policies of a name
+ * @cfg: the configuration
+ * @name: empty for the archive's own
+ * Return: them, or NULL if there are none of that name.
+ */
+struct policies *config_policies(struct config *cfg, const char *name);
+
+/** config_has_policy() - is there a policy of that name? @cfg: struct config */
+bool config_has_policy(const void *cfg, const char *name);
+
+/**
+ * config_store() - write it; atomic, and durable on return
+ * @dirfd: the archive's directory
+ * @path: the archive's, for the error text
+ * @cfg: the configuration
+ * @ring: holds the archive key
+ * Return: 0; -ENOSPC if it is too long to be read again; -ENOMEM; the system's
+ * error.
+ */
 int config_store(int dirfd, const char *path, struct config *cfg,
 		 const struct keyring *ring);
 

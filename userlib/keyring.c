@@ -24,11 +24,13 @@
  * struct node - a keyset
  * @set: its keys
  * @served: it serves new files, or did, or was passed over: never again
+ * @turn: of those of a policy, the one with the highest serves; 0: it does not
  * @next: added before it
  */
 struct node {
 	struct keyset set;
 	_Atomic bool served;
+	_Atomic uint64_t turn;
 	struct node *next;
 };
 
@@ -43,6 +45,7 @@ struct node {
  * @names: the names key
  * @head: the keyset added last
  * @newest: the one that serves new files
+ * @turns: of keysets that came to serve a policy
  */
 struct keyring {
 	bool whole;
@@ -54,6 +57,7 @@ struct keyring {
 	uint8_t names[CHAOSIMG_KEY_SIZE];
 	struct node *_Atomic head;
 	struct node *_Atomic newest;
+	_Atomic uint64_t turns;
 };
 
 static struct keyring *new_ring(void)
@@ -197,6 +201,45 @@ const struct keyset *keyring_newest(struct keyring *ring)
 	return n ? &n->set : NULL;
 }
 
+/* The node that serves a policy. */
+static struct node *find_policy(struct keyring *ring, const char *name)
+{
+	struct node *n = atomic_load_explicit(&ring->head,
+					      memory_order_acquire);
+	struct node *best = NULL;
+	uint64_t most = 0;
+
+	for (; n; n = n->next) {
+		uint64_t turn = n->turn;
+
+		if (turn <= most || strcmp(n->set.policy, name))
+			continue;
+		most = turn;
+		best = n;
+	}
+	return best;
+}
+
+const struct keyset *keyring_of_policy(struct keyring *ring, const char *name)
+{
+	struct node *n;
+
+	if (!*name)
+		return keyring_newest(ring);
+	n = find_policy(ring, name);
+	return n ? &n->set : NULL;
+}
+
+bool keyring_has_policies(struct keyring *ring)
+{
+	struct node *n = atomic_load_explicit(&ring->head,
+					      memory_order_acquire);
+
+	while (n && !n->turn)
+		n = n->next;
+	return n;
+}
+
 static struct node *find(struct keyring *ring,
 			 const uint8_t id[CHAOSIMG_ID_SIZE])
 {
@@ -214,6 +257,18 @@ const struct keyset *keyring_find(struct keyring *ring,
 	struct node *n = find(ring, id);
 
 	return n ? &n->set : NULL;
+}
+
+bool keyring_serves(struct keyring *ring, const uint8_t id[CHAOSIMG_ID_SIZE])
+{
+	const struct node *n = atomic_load_explicit(&ring->head,
+						    memory_order_acquire);
+
+	for (; n; n = n->next)
+		if (!memcmp(n->set.id, id, CHAOSIMG_ID_SIZE) &&
+		    &n->set == keyring_of_policy(ring, n->set.policy))
+			return true;
+	return false;
 }
 
 static struct node *insert(struct keyring *ring, const struct keyset *ks)
@@ -234,7 +289,10 @@ static struct node *insert(struct keyring *ring, const struct keyset *ks)
 static void serve(struct keyring *ring, struct node *n)
 {
 	n->served = true;
-	atomic_store_explicit(&ring->newest, n, memory_order_release);
+	if (*n->set.policy)
+		n->turn = ++ring->turns;
+	else
+		atomic_store_explicit(&ring->newest, n, memory_order_release);
 }
 
 int keyring_add(struct keyring *ring, const struct keyset *ks)
@@ -266,4 +324,16 @@ void keyring_pass_over(struct keyring *ring, const uint8_t id[CHAOSIMG_ID_SIZE])
 
 	if (n)
 		n->served = true;
+}
+
+void keyring_retire(struct keyring *ring,
+		    bool (*stays)(const void *ctx, const char *name),
+		    const void *ctx)
+{
+	struct node *n = atomic_load_explicit(&ring->head,
+					      memory_order_acquire);
+
+	for (; n; n = n->next)
+		if (n->turn && !stays(ctx, n->set.policy))
+			n->turn = 0;
 }

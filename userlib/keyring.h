@@ -63,7 +63,7 @@ bool keyring_agrees(const struct keyring *ring, const struct opened_keyset *o);
 void keyring_learn(struct keyring *ring, const struct opened_keyset *o);
 
 /**
- * keyring_serve() - a keyset of the keyring serves new files from now on
+ * keyring_serve() - a keyset of the keyring serves its policy's new files now
  * @ring: the keyring
  * @id: the keyset's id
  *
@@ -75,5 +75,15 @@ void keyring_serve(struct keyring *ring, const uint8_t id[CHAOSIMG_ID_SIZE]);
 /** keyring_pass_over() - it is older than the one that serves new files */
 void keyring_pass_over(struct keyring *ring,
 		       const uint8_t id[CHAOSIMG_ID_SIZE]);
+
+/**
+ * keyring_retire() - some policies are gone: nothing serves them any more
+ * @ring: the keyring
+ * @stays: is there such a policy?
+ * @ctx: for @stays
+ */
+void keyring_retire(struct keyring *ring,
+		    bool (*stays)(const void *ctx, const char *name),
+		    const void *ctx);
 
 #endif

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bytes.h"
 #include "config.h"
 #include "config_file.h"
 #include "config_json.h"
@@ -29,7 +30,8 @@
 #define UNDER_PUBLIC	"archive-public"
 
 enum {
-	AAD_SIZE = 2 * CHAOSIMG_ID_SIZE + 8,
+	AAD_MIN = 2 * CHAOSIMG_ID_SIZE + 8,
+	AAD_MAX = AAD_MIN + CHAOSIMG_POLICY_NAME_MAX,
 };
 
 int keyset_new(struct keyset **out)
@@ -52,16 +54,20 @@ int keyset_new(struct keyset **out)
 	return 0;
 }
 
-/* archive id || keyset id || creation time in 8 bytes, little-endian */
-static void make_aad(const uint8_t *archive_id, const uint8_t *id,
-		     uint64_t created, uint8_t aad[AAD_SIZE])
+/*
+ * archive id || keyset id || creation time in 8 bytes, little-endian || its
+ * policy's name. Return: its length
+ */
+static size_t make_aad(const uint8_t *archive_id, const struct keyset *ks,
+		       uint8_t aad[AAD_MAX])
 {
-	int i;
+	size_t n = strlen(ks->policy);
 
 	memcpy(aad, archive_id, CHAOSIMG_ID_SIZE);
-	memcpy(aad + CHAOSIMG_ID_SIZE, id, CHAOSIMG_ID_SIZE);
-	for (i = 0; i < 8; i++)
-		aad[2 * CHAOSIMG_ID_SIZE + i] = (uint8_t)(created >> 8 * i);
+	memcpy(aad + CHAOSIMG_ID_SIZE, ks->id, CHAOSIMG_ID_SIZE);
+	put_le64(aad + 2 * CHAOSIMG_ID_SIZE, ks->created);
+	memcpy(aad + AAD_MIN, ks->policy, n);
+	return AAD_MIN + n;
 }
 
 int keyset_wrap(const struct keyring *ring,
@@ -69,15 +75,16 @@ int keyset_wrap(const struct keyring *ring,
 		const struct keyset *ks, uint8_t wrapped[KEYSET_WRAPPED])
 {
 	uint8_t *kek = secret_alloc(CHAOSIMG_KEY_SIZE);
-	uint8_t aad[AAD_SIZE];
+	uint8_t aad[AAD_MAX];
+	size_t len;
 	int ret;
 
 	if (!kek)
 		return -ENOMEM;
-	make_aad(archive_id, ks->id, ks->created, aad);
+	len = make_aad(archive_id, ks, aad);
 	ret = keyring_subkey(ring, KEYSET_LABEL, kek, CHAOSIMG_KEY_SIZE);
 	if (!ret)
-		ret = wrap_key(kek, aad, sizeof(aad), ks->key[0], KEYSET_KEYS,
+		ret = wrap_key(kek, aad, len, ks->key[0], KEYSET_KEYS,
 			       wrapped);
 	secret_free(kek);
 	return ret;
@@ -89,15 +96,16 @@ static int unwrap(const struct keyring *ring, const uint8_t *archive_id,
 		  struct opened_keyset *o)
 {
 	uint8_t *kek = secret_alloc(CHAOSIMG_KEY_SIZE);
-	uint8_t aad[AAD_SIZE];
+	uint8_t aad[AAD_MAX];
+	size_t len;
 	int ret;
 
 	if (!kek)
 		return -ENOMEM;
-	make_aad(archive_id, o->set.id, o->set.created, aad);
+	len = make_aad(archive_id, &o->set, aad);
 	ret = keyring_subkey(ring, KEYSET_LABEL, kek, CHAOSIMG_KEY_SIZE);
 	if (!ret)
-		ret = unwrap_key(kek, aad, sizeof(aad), wrapped, o->set.key[0],
+		ret = unwrap_key(kek, aad, len, wrapped, o->set.key[0],
 				 KEYSET_KEYS);
 	if (ret == -EKEYREJECTED)
 		ret = fail(EBADMSG, "%s: damaged: not of this archive, or altered",
@@ -107,7 +115,7 @@ static int unwrap(const struct keyring *ring, const uint8_t *archive_id,
 	return ret;
 }
 
-static int opened_new(const uint8_t *id, uint64_t created,
+static int opened_new(const uint8_t *id, uint64_t created, const char *policy,
 		      struct opened_keyset **out)
 {
 	struct opened_keyset *o = secret_alloc(sizeof(*o));
@@ -116,6 +124,7 @@ static int opened_new(const uint8_t *id, uint64_t created,
 		return -ENOMEM;
 	memcpy(o->set.id, id, CHAOSIMG_ID_SIZE);
 	o->set.created = created;
+	strcpy(o->set.policy, policy);
 	*out = o;
 	return 0;
 }
@@ -126,7 +135,7 @@ int keyset_unwrap(struct keyring *ring,
 		  const uint8_t wrapped[KEYSET_WRAPPED], const char *where)
 {
 	struct opened_keyset *o;
-	int ret = opened_new(id, created, &o);
+	int ret = opened_new(id, created, "", &o);
 
 	if (ret)
 		return ret;
@@ -202,16 +211,17 @@ static int unwrap_ingest(const struct chaosimg_archive *a,
 			 struct opened_keyset *o)
 {
 	uint8_t *keys = secret_alloc(PUBLIC_KEY + KEYSET_INGEST_KEYS);
-	uint8_t *opened, aad[AAD_SIZE];
+	uint8_t *opened, aad[AAD_MAX];
+	size_t len;
 	int ret;
 
 	if (!keys)
 		return -ENOMEM;
 	opened = keys + PUBLIC_KEY;
-	make_aad(a->id, o->set.id, o->set.created, aad);
+	len = make_aad(a->id, &o->set, aad);
 	ret = archive_private(a->ring, keys);
 	if (!ret)
-		ret = unwrap_private(keys, aad, sizeof(aad), wrapped, opened,
+		ret = unwrap_private(keys, aad, len, wrapped, opened,
 				     KEYSET_INGEST_KEYS);
 	if (ret == -EKEYREJECTED)
 		ret = fail(EBADMSG, "%s: damaged: not of this archive, or altered",
@@ -233,7 +243,8 @@ int keyset_wrap_ingest(const struct chaosimg_archive *a,
 		       uint8_t wrapped[KEYSET_INGEST_WRAPPED])
 {
 	uint8_t *keys = secret_alloc(KEYSET_INGEST_KEYS);
-	uint8_t aad[AAD_SIZE];
+	uint8_t aad[AAD_MAX];
+	size_t len;
 	int ret;
 
 	if (!keys)
@@ -242,8 +253,8 @@ int keyset_wrap_ingest(const struct chaosimg_archive *a,
 	memcpy(keys + KEYSET_KEYS, keyring_names(a->ring), CHAOSIMG_KEY_SIZE);
 	memcpy(keys + KEYSET_KEYS + CHAOSIMG_KEY_SIZE, keyring_dir_mac(a->ring),
 	       CHAOSIMG_KEY_SIZE);
-	make_aad(a->id, ks->id, ks->created, aad);
-	ret = wrap_public(ingest_public_key(a->ingest), aad, sizeof(aad), keys,
+	len = make_aad(a->id, ks, aad);
+	ret = wrap_public(ingest_public_key(a->ingest), aad, len, keys,
 			  KEYSET_INGEST_KEYS, wrapped);
 	secret_free(keys);
 	return ret;
@@ -296,6 +307,9 @@ static int open_wraps(struct chaosimg_archive *a, struct json_object *wraps,
 	if (ret < 0)
 		return ret;
 	o->set.ingest = ret && ingest;
+	/* Anybody can make it, so it is for no policy, whatever it says. */
+	if (o->set.ingest)
+		o->set.policy[0] = '\0';
 	if (keyring_whole(a->ring))
 		return open_whole(a, wraps, where, o);
 	return open_shares(a, wraps, where, o);
@@ -304,12 +318,32 @@ static int open_wraps(struct chaosimg_archive *a, struct json_object *wraps,
 /* What is done with a keyset that proved authentic. */
 typedef int add_fn(struct keyring *ring, const struct keyset *ks);
 
-/* Its id and time; and the wraps, which belong to @root. */
-static int parse(struct json_object *root, const char *where,
-		 const struct chaosimg_archive *a, const uint8_t *id,
-		 uint64_t *created, struct json_object **wraps)
+/* Only a keyset of a policy that has a name says so. */
+static int parse_policy(struct keyset_text *t)
+{
+	struct json_object *member;
+	const char *name;
+	int ret;
+
+	t->policy[0] = '\0';
+	if (!json_object_object_get_ex(t->root, "policy", &member))
+		return 0;
+	ret = config_json_text(t->root, t->where, "policy", &name);
+	if (!ret && !policy_name_valid(name))
+		ret = fail(EBADMSG, "%s: damaged: not a policy's name",
+			   t->where);
+	if (!ret)
+		strcpy(t->policy, name);
+	return ret;
+}
+
+/* What it says of itself; and the wraps, which belong to the root. */
+static int parse(struct keyset_text *t, const struct chaosimg_archive *a,
+		 const uint8_t *id)
 {
 	uint8_t own[CHAOSIMG_ID_SIZE], archive[CHAOSIMG_ID_SIZE];
+	struct json_object *root = t->root;
+	const char *where = t->where;
 	int ret;
 
 	ret = config_json_hex(root, where, "id", own, sizeof(own));
@@ -317,7 +351,9 @@ static int parse(struct json_object *root, const char *where,
 		ret = config_json_hex(root, where, "archive_id", archive,
 				      sizeof(archive));
 	if (!ret)
-		ret = config_json_u64(root, where, "created", created);
+		ret = config_json_u64(root, where, "created", &t->created);
+	if (!ret)
+		ret = parse_policy(t);
 	if (ret)
 		return ret;
 	if (memcmp(archive, a->id, sizeof(archive)))
@@ -325,14 +361,14 @@ static int parse(struct json_object *root, const char *where,
 	if (memcmp(own, id, sizeof(own)))
 		return fail(EBADMSG, "%s: holds another keyset", where);
 	return config_json_array(root, where, "wraps", 0, KEYSET_WRAPS_MAX,
-				 wraps);
+				 &t->wraps);
 }
 
 static int open_text(struct chaosimg_archive *a, struct keyset_text *t,
 		     const uint8_t *id, bool ingest, struct opened_keyset **out)
 {
 	struct opened_keyset *o;
-	int ret = opened_new(id, t->created, &o);
+	int ret = opened_new(id, t->created, t->policy, &o);
 
 	if (ret)
 		return ret;
@@ -376,7 +412,7 @@ int keyset_read(const struct chaosimg_archive *a, const char *path,
 	close(fd);
 	if (ret)
 		return ret;
-	ret = parse(t->root, t->where, a, id, &t->created, &t->wraps);
+	ret = parse(t, a, id);
 	if (ret)
 		json_object_put(t->root);
 	return ret;

@@ -111,12 +111,14 @@ int keyset_wrap_ingest(const struct chaosimg_archive *a,
  * struct keyset_text - a keyset's file
  * @root: what was parsed, for json_object_put()
  * @created: seconds since 1970; authentic only with a wrap
+ * @policy: the name of the policy that it is for; authentic likewise
  * @wraps: an array; belongs to @root
  * @where: the file, for error texts
  */
 struct keyset_text {
 	struct json_object *root;
 	uint64_t created;
+	char policy[CHAOSIMG_POLICY_NAME_MAX + 1];
 	struct json_object *wraps;
 	char where[256];
 };

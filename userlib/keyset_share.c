@@ -64,14 +64,18 @@ size_t share_sealed_size(enum chaosimg_compartment c)
 	return share_size(c) + WRAP_PUBLIC_OVERHEAD;
 }
 
-void share_aad(const uint8_t archive_id[CHAOSIMG_ID_SIZE],
-	       const struct keyset *ks, enum chaosimg_compartment c,
-	       uint8_t aad[SHARE_AAD])
+size_t share_aad(const uint8_t archive_id[CHAOSIMG_ID_SIZE],
+		 const struct keyset *ks, enum chaosimg_compartment c,
+		 uint8_t aad[SHARE_AAD_MAX])
 {
+	size_t n = strlen(ks->policy);
+
 	memcpy(aad, archive_id, CHAOSIMG_ID_SIZE);
 	memcpy(aad + CHAOSIMG_ID_SIZE, ks->id, CHAOSIMG_ID_SIZE);
 	put_le64(aad + 2 * CHAOSIMG_ID_SIZE, ks->created);
-	aad[SHARE_AAD - 1] = (uint8_t)c;
+	aad[SHARE_AAD_MIN - 1] = (uint8_t)c;
+	memcpy(aad + SHARE_AAD_MIN, ks->policy, n);
+	return SHARE_AAD_MIN + n;
 }
 
 typedef int wrap_fn(const uint8_t *key, const void *aad, size_t aad_len,
@@ -81,8 +85,9 @@ static int close_share(const struct chaosimg_archive *a,
 		       const struct keyset *ks, enum chaosimg_compartment c,
 		       wrap_fn *wrap, const uint8_t *key, uint8_t *wrapped)
 {
-	uint8_t aad[SHARE_AAD];
+	uint8_t aad[SHARE_AAD_MAX];
 	uint8_t *share;
+	size_t len;
 	int ret;
 
 	if ((!keyring_whole(a->ring) && !a->ingest) || ks->held != HELD_ALL)
@@ -96,8 +101,8 @@ static int close_share(const struct chaosimg_archive *a,
 	if (c == CHAOSIMG_IDENTITY)
 		memcpy(share + AT_NAMES, keyring_names(a->ring),
 		       CHAOSIMG_KEY_SIZE);
-	share_aad(a->id, ks, c, aad);
-	ret = wrap(key, aad, sizeof(aad), share, share_size(c), wrapped);
+	len = share_aad(a->id, ks, c, aad);
+	ret = wrap(key, aad, len, share, share_size(c), wrapped);
 	secret_free(share);
 	return ret;
 }
@@ -147,13 +152,14 @@ static int open_share(const uint8_t *archive_id, enum chaosimg_compartment c,
 		      struct opened_keyset *o)
 {
 	uint8_t *share = secret_alloc(SHARE_MAX);
-	uint8_t aad[SHARE_AAD];
+	uint8_t aad[SHARE_AAD_MAX];
+	size_t len;
 	int ret;
 
 	if (!share)
 		return -ENOMEM;
-	share_aad(archive_id, &o->set, c, aad);
-	ret = unwrap(key, aad, sizeof(aad), wrapped, share, share_size(c));
+	len = share_aad(archive_id, &o->set, c, aad);
+	ret = unwrap(key, aad, len, wrapped, share, share_size(c));
 	if (ret == -EKEYREJECTED)
 		ret = fail(EBADMSG, "%s: damaged: the share of %s is not of this keyset, or altered",
 			   where, texts[c]);

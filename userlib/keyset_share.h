@@ -19,7 +19,8 @@ enum {
 	SHARE_WRAPPED_MAX = SHARE_MAX + WRAP_OVERHEAD,
 	/* Under a public key. */
 	SHARE_SEALED_MAX = SHARE_MAX + WRAP_PUBLIC_OVERHEAD,
-	SHARE_AAD = 2 * CHAOSIMG_ID_SIZE + 8 + 1,
+	SHARE_AAD_MIN = 2 * CHAOSIMG_ID_SIZE + 8 + 1,
+	SHARE_AAD_MAX = SHARE_AAD_MIN + CHAOSIMG_POLICY_NAME_MAX,
 };
 
 /**
@@ -49,13 +50,14 @@ size_t share_wrapped_size(enum chaosimg_compartment c);
 /**
  * share_aad() - what a wrap of a share is bound to
  * @archive_id: the archive's id
- * @ks: the keyset: its id and time
+ * @ks: the keyset: its id, its time and its policy's name
  * @c: the compartment
  * @aad: receives it
+ * Return: its length.
  */
-void share_aad(const uint8_t archive_id[CHAOSIMG_ID_SIZE],
-	       const struct keyset *ks, enum chaosimg_compartment c,
-	       uint8_t aad[SHARE_AAD]);
+size_t share_aad(const uint8_t archive_id[CHAOSIMG_ID_SIZE],
+		 const struct keyset *ks, enum chaosimg_compartment c,
+		 uint8_t aad[SHARE_AAD_MAX]);
 
 /**
  * share_wrap() - make a share and wrap it
@@ -94,7 +96,7 @@ int share_seal(const struct chaosimg_archive *a, const struct keyset *ks,
  * @kek: the key that it is wrapped under
  * @wrapped: share_wrapped_size(@c) bytes
  * @where: where it was found, for the error text
- * @o: has the keyset's id and time; receives the keys
+ * @o: has the keyset's id, time and policy's name; receives the keys
  * Return: 0; -EBADMSG if it was not wrapped so, or does not fit the shares that
  * @o has; -ENOMEM.
  */
@@ -120,7 +122,7 @@ int share_wrapping_key(const struct keyring *ring, enum chaosimg_compartment c,
  * @a: the archive, in part
  * @wraps: the "wraps" of the keyset's file
  * @where: the file, for the error text
- * @o: has the keyset's id and time; receives the keys
+ * @o: has the keyset's id, time and policy's name; receives the keys
  * Return: 0; -EACCES if none opens; -EBADMSG; -ENOMEM.
  */
 int shares_open(const struct chaosimg_archive *a, struct json_object *wraps,

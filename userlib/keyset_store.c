@@ -28,8 +28,11 @@ static void print_head(FILE *out, const struct chaosimg_archive *a,
 	hex_encode(a->id, sizeof(a->id), archive);
 	fprintf(out, "{\n  \"format\": \"%s\",\n  \"version\": %d,\n"
 		"  \"id\": \"%s\",\n  \"archive_id\": \"%s\",\n"
-		"  \"created\": %" PRIu64 ",\n  \"wraps\": [\n",
-		KEYSET_FORMAT, KEYSET_VERSION, id, archive, ks->created);
+		"  \"created\": %" PRIu64 ",\n", KEYSET_FORMAT, KEYSET_VERSION,
+		id, archive, ks->created);
+	if (*ks->policy)
+		fprintf(out, "  \"policy\": \"%s\",\n", ks->policy);
+	fprintf(out, "  \"wraps\": [\n");
 }
 
 static int print_keyset(FILE *out, const struct chaosimg_archive *a,

@@ -40,11 +40,11 @@ int chaosimg_stored_keyset(int fd, uint8_t id[CHAOSIMG_ID_SIZE])
 
 /**
  * struct walk - through all stored files
- * @newest: the keyset that does not count
+ * @a: the archive; keysets that serve new files do not count
  * @usage: what was found
  */
 struct walk {
-	uint8_t newest[CHAOSIMG_ID_SIZE];
+	struct chaosimg_archive *a;
 	struct chaosimg_keyset_usage *usage;
 };
 
@@ -55,7 +55,7 @@ static int count_file(struct walk *w, int fd, const struct stat *st)
 
 	if (err == -EIO || err == -EPROTONOSUPPORT) {
 		w->usage->unknown++;
-	} else if (!err && memcmp(id, w->newest, sizeof(id))) {
+	} else if (!err && !keyring_serves(w->a->ring, id)) {
 		w->usage->files++;
 		w->usage->bytes += (uint64_t)st->st_size;
 	}
@@ -120,19 +120,18 @@ static int walk_dir(struct walk *w, int fd)
 int chaosimg_keyset_usage(struct chaosimg_archive *a,
 			  struct chaosimg_keyset_usage *usage)
 {
-	struct walk w = { .usage = usage };
+	struct walk w = { .a = a, .usage = usage };
 	int fd;
 
 	memset(usage, 0, sizeof(*usage));
-	chaosimg_archive_keyset(a, w.newest);
 	fd = openat(a->data_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? fail_errno("data") : walk_dir(&w, fd);
 }
 
 /* --- dropping ------------------------------------------------------------- */
 
-/* "<id>.json", and not @newest's? */
-static bool is_older(const char *name, const uint8_t newest[CHAOSIMG_ID_SIZE])
+/* "<id>.json", and none that serves new files? */
+static bool is_older(struct chaosimg_archive *a, const char *name)
 {
 	char own[2 * CHAOSIMG_ID_SIZE + sizeof(".json")];
 	uint8_t id[CHAOSIMG_ID_SIZE];
@@ -141,28 +140,26 @@ static bool is_older(const char *name, const uint8_t newest[CHAOSIMG_ID_SIZE])
 	    !hex_decode(name, id, sizeof(id)))
 		return false;
 	keyset_name(id, own);
-	return !strcmp(name, own) && memcmp(id, newest, sizeof(id));
+	return !strcmp(name, own) && !keyring_serves(a->ring, id);
 }
 
 /*
  * Directories that an ingest mount made need the keyset that has the keys of
  * their names.
  */
-static bool is_droppable(struct chaosimg_archive *a, const char *name,
-			 const uint8_t newest[CHAOSIMG_ID_SIZE])
+static bool is_droppable(struct chaosimg_archive *a, const char *name)
 {
 	uint8_t id[CHAOSIMG_ID_SIZE];
 	char path[FDNAME_SIZE];
 
-	if (!is_older(name, newest) || !hex_decode(name, id, sizeof(id)))
+	if (!is_older(a, name) || !hex_decode(name, id, sizeof(id)))
 		return false;
 	fdname(a->fd, path);
 	return !keyset_is_ingest(a, path, id);
 }
 
 /* Those of an interrupted drop or rekey too, which no configuration names. */
-static int remove_older(struct chaosimg_archive *a,
-			const uint8_t newest[CHAOSIMG_ID_SIZE])
+static int remove_older(struct chaosimg_archive *a)
 {
 	int fd = openat(a->fd, "keysets",
 			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -177,7 +174,7 @@ static int remove_older(struct chaosimg_archive *a,
 		return err;
 	}
 	while (!err && (d = readdir(dp)))
-		if (is_droppable(a, d->d_name, newest) &&
+		if (is_droppable(a, d->d_name) &&
 		    unlinkat(dirfd(dp), d->d_name, 0))
 			err = fail_errno("keysets/%s", d->d_name);
 	if (!err && fsync(dirfd(dp)))
@@ -203,29 +200,44 @@ static int check_usage(struct chaosimg_archive *a, const char *path,
 	return syncfs(a->data_fd) ? fail_errno("%s: sync", path) : 0;
 }
 
+/* Does the configuration go on from what this process knows? */
+static bool is_known(const struct config_change *c)
+{
+	const struct config *cfg = c->cfg;
+	uint8_t own[CHAOSIMG_ID_SIZE];
+	bool listed = false;
+	uint32_t i;
+
+	chaosimg_archive_keyset(c->a, own);
+	for (i = 0; i < cfg->keysets && !listed; i++)
+		listed = !memcmp(cfg->keyset[i], own, sizeof(own));
+	return listed && keyring_find(c->a->ring, cfg->keyset[cfg->keysets - 1]);
+}
+
 static int drop(struct config_change *c, uint32_t *dropped)
 {
 	struct chaosimg_keyset_usage usage;
-	uint8_t *newest = c->cfg->keyset[c->cfg->keysets - 1];
-	uint8_t own[CHAOSIMG_ID_SIZE];
+	struct config *cfg = c->cfg;
+	uint32_t i, n = 0;
 	int err;
 
-	chaosimg_archive_keyset(c->a, own);
-	if (memcmp(own, newest, sizeof(own)))
+	if (!is_known(c))
 		return fail(EAGAIN, "%s: there is a newer keyset", c->path);
 	err = check_usage(c->a, c->path, &usage);
 	if (err)
 		return err;
-	*dropped = c->cfg->keysets - 1;
-	memcpy(c->cfg->keyset[0], own, sizeof(own));
-	c->cfg->keysets = 1;
+	for (i = 0; i < cfg->keysets; i++)
+		if (keyring_serves(c->a->ring, cfg->keyset[i]))
+			memmove(cfg->keyset[n++], cfg->keyset[i],
+				CHAOSIMG_ID_SIZE);
+	*dropped = cfg->keysets - n;
+	cfg->keysets = n;
 	return 0;
 }
 
 int chaosimg_keyset_drop(struct chaosimg_archive *a, uint32_t *dropped)
 {
 	struct config_change c;
-	uint8_t newest[CHAOSIMG_ID_SIZE];
 	int err;
 
 	if (a->lock_fd < 0)
@@ -233,7 +245,6 @@ int chaosimg_keyset_drop(struct chaosimg_archive *a, uint32_t *dropped)
 	err = config_change_begin(&c, a);
 	if (err)
 		return err;
-	chaosimg_archive_keyset(a, newest);
 	err = config_change_end(&c, drop(&c, dropped));
-	return err ? err : remove_older(a, newest);
+	return err ? err : remove_older(a);
 }

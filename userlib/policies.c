@@ -68,31 +68,53 @@ static int find_named(const struct policies *p, unsigned int set,
 
 /* --- writing --------------------------------------------------------------- */
 
-void policies_print(FILE *out, const struct policies *p)
+static void print_policies(FILE *out, const struct policies *p,
+			   const char *separator)
+{
+	const char *between = "";
+	int c;
+
+	for (c = 0; c < CHAOSIMG_COMPARTMENTS; c++) {
+		if (!*p->policy[c])
+			continue;
+		fprintf(out, "%s{\"compartment\": \"%s\", \"policy\": \"%s\"}",
+			between, compartment_text((enum chaosimg_compartment)c),
+			p->policy[c]);
+		between = separator;
+	}
+}
+
+static void print_authorities(FILE *out, const struct policies *p,
+			      const char *separator)
 {
 	char key[2 * POLICY_AUTHORITY_KEY + 1];
-	const char *between = "";
 	uint32_t i;
 
-	if (!p->authorities)
-		return;
-	fprintf(out, "  \"policies\": [\n");
-	for (i = 0; i < CHAOSIMG_COMPARTMENTS; i++) {
-		if (!*p->policy[i])
-			continue;
-		fprintf(out, "%s    {\"compartment\": \"%s\", \"policy\": \"%s\"}",
-			between, compartment_text((enum chaosimg_compartment)i),
-			p->policy[i]);
-		between = ",\n";
-	}
-	fprintf(out, "\n  ],\n  \"authorities\": [\n");
 	for (i = 0; i < p->authorities; i++) {
 		hex_encode(p->authority[i].key, POLICY_AUTHORITY_KEY, key);
-		fprintf(out, "    {\"name\": \"%s\", \"key\": \"%s\"}%s\n",
-			p->authority[i].name, key,
-			i + 1 < p->authorities ? "," : "");
+		fprintf(out, "%s{\"name\": \"%s\", \"key\": \"%s\"}",
+			i ? separator : "", p->authority[i].name, key);
 	}
-	fprintf(out, "  ],\n");
+}
+
+void policies_print(FILE *out, const struct policies *p)
+{
+	if (!p->authorities)
+		return;
+	fprintf(out, "  \"policies\": [\n    ");
+	print_policies(out, p, ",\n    ");
+	fprintf(out, "\n  ],\n  \"authorities\": [\n    ");
+	print_authorities(out, p, ",\n    ");
+	fprintf(out, "\n  ],\n");
+}
+
+void policies_print_line(FILE *out, const struct policies *p)
+{
+	fprintf(out, "\"policies\": [");
+	print_policies(out, p, ", ");
+	fprintf(out, "], \"authorities\": [");
+	print_authorities(out, p, ", ");
+	fprintf(out, "]");
 }
 
 /* --- reading --------------------------------------------------------------- */
@@ -218,7 +240,8 @@ static int check_given(const struct policies *old, unsigned int set,
 	return ret;
 }
 
-static int choose(const struct policies *old,
+/* @also: see policies_change() */
+static int choose(const struct policies *old, const struct policies *also,
 		  const struct chaosimg_authority *const *given, size_t n,
 		  const char *name, struct policies_authority *out)
 {
@@ -226,6 +249,8 @@ static int choose(const struct policies *old,
 	bool found = false;
 	size_t i;
 
+	if (!a && also)
+		a = known(also, name);
 	memset(out, 0, sizeof(*out));
 	if (a)
 		*out = *a;
@@ -244,6 +269,7 @@ static int choose(const struct policies *old,
 }
 
 static int change(struct policies *p, const struct policies *old,
+		  const struct policies *also,
 		  const struct chaosimg_authority *const *given, size_t n)
 {
 	struct named named;
@@ -251,7 +277,7 @@ static int change(struct policies *p, const struct policies *old,
 
 	for (p->authorities = 0; !ret && p->authorities < named.n;
 	     p->authorities++)
-		ret = choose(old, given, n, named.name[p->authorities],
+		ret = choose(old, also, given, n, named.name[p->authorities],
 			     &p->authority[p->authorities]);
 	return ret;
 }
@@ -265,9 +291,18 @@ static void put_policy(struct policies *p, unsigned int c,
 		strcpy(p->policy[c], policy->text);
 }
 
+/* Nothing is left of those that are not named any more. */
+static void clear_rest(struct policies *p)
+{
+	memset(&p->authority[p->authorities], 0,
+	       (CHAOSIMG_AUTHORITIES_MAX - p->authorities) *
+	       sizeof(p->authority[0]));
+}
+
 int policies_change(struct policies *p, unsigned int set,
 		    const struct chaosimg_policy *const *policy,
-		    const struct chaosimg_authority *const *given, size_t n)
+		    const struct chaosimg_authority *const *given, size_t n,
+		    const struct policies *also)
 {
 	struct policies *old = malloc(sizeof(*old));
 	unsigned int c;
@@ -281,13 +316,11 @@ int policies_change(struct policies *p, unsigned int set,
 		if (set >> c & 1)
 			put_policy(p, c, policy[c]);
 	if (!ret)
-		ret = change(p, old, given, n);
+		ret = change(p, old, also, given, n);
 	if (ret)
 		*p = *old;
 	else
-		memset(&p->authority[p->authorities], 0,
-		       (CHAOSIMG_AUTHORITIES_MAX - p->authorities) *
-		       sizeof(p->authority[0]));
+		clear_rest(p);
 	free(old);
 	return ret;
 }

@@ -31,32 +31,55 @@ static int decode(const struct policies *p, struct chaosimg_policies *out)
 	return ret;
 }
 
-static int give(const struct policies *p, struct chaosimg_policies **out)
+static int give_one(const char *name, const struct policies *p,
+		    struct chaosimg_policies **out)
 {
 	struct chaosimg_policies *given = calloc(1, sizeof(*given));
-	int ret;
 
 	if (!given)
 		return fail(ENOMEM, "policies: no memory");
-	ret = decode(p, given);
+	*out = given;
+	strcpy(given->name, name);
+	return decode(p, given);
+}
+
+static int give(const struct config *cfg, struct chaosimg_policies **out)
+{
+	struct chaosimg_policies *first = NULL, **end;
+	uint32_t i;
+	int ret = give_one("", &cfg->policies, &first);
+
+	for (i = 0, end = &first; i < cfg->named && !ret; i++) {
+		end = &(*end)->next;
+		ret = give_one(cfg->named_policies[i].name,
+			       &cfg->named_policies[i].policies, end);
+	}
 	if (ret)
-		chaosimg_policies_free(given);
+		chaosimg_policies_free(first);
 	else
-		*out = given;
+		*out = first;
 	return ret;
 }
 
-void chaosimg_policies_free(struct chaosimg_policies *p)
+static void free_one(struct chaosimg_policies *p)
 {
 	unsigned int i;
 
-	if (!p)
-		return;
 	for (i = 0; i < CHAOSIMG_COMPARTMENTS; i++)
 		chaosimg_policy_free(p->policy[i]);
 	for (i = 0; i < CHAOSIMG_AUTHORITIES_MAX; i++)
 		chaosimg_authority_free(p->authority[i]);
 	free(p);
+}
+
+void chaosimg_policies_free(struct chaosimg_policies *p)
+{
+	while (p) {
+		struct chaosimg_policies *next = p->next;
+
+		free_one(p);
+		p = next;
+	}
 }
 
 static int load_config(const char *path, int *fd, struct config **cfg)
@@ -80,7 +103,7 @@ int chaosimg_policies_read(const char *path, struct chaosimg_policies **out)
 	if (ret)
 		return ret;
 	close(fd);
-	ret = give(&cfg->policies, out);
+	ret = give(cfg, out);
 	free(cfg);
 	return ret;
 }
@@ -98,7 +121,7 @@ int chaosimg_policies_get(struct chaosimg_archive *a,
 		return ret;
 	ret = config_verify(cfg, a->ring, path);
 	if (!ret)
-		ret = give(&cfg->policies, out);
+		ret = give(cfg, out);
 	free(cfg);
 	return ret;
 }
@@ -123,7 +146,29 @@ int chaosimg_keyset_list(const char *path, uint8_t **ids, size_t *n)
 
 /* --- keysets that are there ------------------------------------------------ */
 
-int chaosimg_policies_extend(struct chaosimg_archive *a, uint32_t *keysets)
+/* Those of one policy are not for who satisfies another. */
+static int extend(struct config_change *c, const char *name, uint32_t *keysets)
+{
+	const struct policies *p = config_policies(c->cfg, name);
+	const struct keyset *ks;
+	uint32_t i;
+	int ret = 0;
+
+	if (!p || !p->authorities)
+		return fail(ENOENT, "%s: it has no policies%s%s", c->path,
+			    *name ? " of the name " : "", name);
+	for (i = 0; !ret && i < c->cfg->keysets; i++) {
+		ret = keyset_demand(c->a, c->cfg->keyset[i], &ks);
+		if (ret || strcmp(ks->policy, name))
+			continue;
+		ret = keyset_extend(c->a, c->path, ks->id, p);
+		*keysets += !ret;
+	}
+	return ret;
+}
+
+int chaosimg_policies_extend(struct chaosimg_archive *a, const char *name,
+			     uint32_t *keysets)
 {
 	struct config_change c;
 	int ret = config_change_begin(&c, a);
@@ -131,11 +176,7 @@ int chaosimg_policies_extend(struct chaosimg_archive *a, uint32_t *keysets)
 	*keysets = 0;
 	if (ret)
 		return ret;
-	if (!c.cfg->policies.authorities)
-		ret = fail(ENOENT, "%s: it has no policies", c.path);
-	for (; !ret && *keysets < c.cfg->keysets; ++*keysets)
-		ret = keyset_extend(a, c.path, c.cfg->keyset[*keysets],
-				    &c.cfg->policies);
+	ret = extend(&c, name ? name : "", keysets);
 	config_change_cancel(&c);
 	return ret;
 }
@@ -195,6 +236,20 @@ int chaosimg_keyset_policies(const char *path,
 	return ret;
 }
 
+int chaosimg_keyset_policy(const char *path, const uint8_t id[CHAOSIMG_ID_SIZE],
+			   char name[CHAOSIMG_POLICY_NAME_MAX + 1])
+{
+	struct chaosimg_archive place = { .ring = NULL };
+	struct keyset_text t;
+	int ret = read_keyset(path, id, &place, &t);
+
+	if (ret)
+		return ret;
+	strcpy(name, t.policy);
+	json_object_put(t.root);
+	return 0;
+}
+
 /** struct opening - what a user opens */
 struct opening {
 	const struct keyset_text *t;
@@ -225,6 +280,7 @@ int chaosimg_keyset_opens(const char *path, const uint8_t id[CHAOSIMG_ID_SIZE],
 	if (o.o) {
 		memcpy(o.o->set.id, id, CHAOSIMG_ID_SIZE);
 		o.o->set.created = t.created;
+		strcpy(o.o->set.policy, t.policy);
 		ret = keyset_policy_wraps(&t, open_one, &o);
 		*set = o.o->set.held;
 	} else {

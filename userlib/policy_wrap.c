@@ -15,14 +15,15 @@ int policy_wrap_make(const struct chaosimg_archive *a, const struct keyset *ks,
 {
 	/* It is drawn for this one wrap. */
 	uint8_t *key = secret_alloc(CHAOSIMG_KEY_SIZE);
-	uint8_t place[SHARE_AAD];
+	uint8_t place[SHARE_AAD_MAX];
+	size_t n;
 	int ret;
 
 	*out = (struct policy_wrap){ .compartment = c };
 	if (!key)
 		return -ENOMEM;
-	share_aad(a->id, ks, c, place);
-	ret = policies_encapsulate(p, c, place, sizeof(place), key,
+	n = share_aad(a->id, ks, c, place);
+	ret = policies_encapsulate(p, c, place, n, key,
 				   &out->ciphertext, &out->len);
 	if (!ret)
 		ret = share_wrap(a, ks, c, key, out->wrapped);
@@ -100,14 +101,15 @@ int policy_wrap_open(const struct policy_wrap *w,
 		     struct opened_keyset *o)
 {
 	uint8_t *key = secret_alloc(CHAOSIMG_KEY_SIZE);
-	uint8_t place[SHARE_AAD];
+	uint8_t place[SHARE_AAD_MAX];
+	size_t n;
 	int ret;
 
 	if (!key)
 		return -ENOMEM;
-	share_aad(archive_id, &o->set, w->compartment, place);
-	ret = chaosimg_policy_decapsulate(u, w->ciphertext, w->len, place,
-					  sizeof(place), key);
+	n = share_aad(archive_id, &o->set, w->compartment, place);
+	ret = chaosimg_policy_decapsulate(u, w->ciphertext, w->len, place, n,
+					  key);
 	if (ret)
 		ret = say_where(where, ret);
 	else

@@ -67,7 +67,7 @@ void policy_wrap_free(struct policy_wrap *w);
  * @archive_id: the archive's id
  * @u: the user
  * @where: where it was found, for the error text
- * @o: has the keyset's id and time; receives the keys
+ * @o: has the keyset's id, time and policy's name; receives the keys
  * Return: 0; -EACCES if the user's attributes do not satisfy the policy;
  * -EBADMSG; -EPROTONOSUPPORT; -ENOMEM.
  */
@@ -82,7 +82,7 @@ int policy_wrap_open(const struct policy_wrap *w,
  * @archive_id: the archive's id
  * @u: the user
  * @where: where it was found, for the error text
- * @o: has the keyset's id and time; receives the keys
+ * @o: has the keyset's id, time and policy's name; receives the keys
  * Return: 0, also if the user's attributes do not satisfy the policy; else as
  * policy_wrap_open().
  */

@@ -15,6 +15,7 @@
 #include "error.h"
 #include "keyring.h"
 #include "keyset_policy.h"
+#include "rules.h"
 
 /* --- made ----------------------------------------------------------------- */
 
@@ -40,11 +41,13 @@ static int set_time(struct config_change *c, struct keyset *ks)
 	return ret;
 }
 
-/* Under the policies as they are, or are about to be. */
+/* Under its policies as they are, or are about to be. */
 static int store_keyset(struct config_change *c, const struct keyset *ks)
 {
 	struct policy_texts texts;
-	int ret = keyset_policy_texts(c->a, ks, &c->cfg->policies, &texts);
+	int ret = keyset_policy_texts(c->a, ks,
+				      config_policies(c->cfg, ks->policy),
+				      &texts);
 
 	if (!ret)
 		ret = keyset_store(c->a, c->path, ks,
@@ -88,30 +91,139 @@ static void discard_keyset(struct chaosimg_archive *a, const char *path,
 	free(cfg);
 }
 
+/* --- policies that change with them ---------------------------------------- */
+
+static bool is_other(const void *ctx, const char *name)
+{
+	return strcmp(name, ctx) != 0;
+}
+
+static struct policies *find_or_add(struct config *cfg, const char *name)
+{
+	struct policies *p = config_policies(cfg, name);
+	struct policies_named *n;
+
+	if (p)
+		return p;
+	n = named_add(cfg->named_policies, &cfg->named, name);
+	return n ? &n->policies : NULL;
+}
+
+/* None of it is left: then the name goes, too. */
+static int remove_named(struct config_change *c, const char *name)
+{
+	int ret = rules_without_policy(c->a, name);
+
+	if (!ret)
+		named_remove(c->cfg->named_policies, &c->cfg->named,
+			     named_find(c->cfg->named_policies, c->cfg->named,
+					name));
+	return ret;
+}
+
+static int change_named(struct config_change *c, const char *name,
+			const struct chaosimg_policies_change *change)
+{
+	const struct policies *own = &c->cfg->policies;
+	bool any = false;
+	struct policies *p;
+	int ret;
+
+	if (!policy_name_valid(name))
+		return fail(EINVAL, "policy: not a name: up to %d letters, digits, \"-\", \"_\" and \".\"",
+			    CHAOSIMG_POLICY_NAME_MAX);
+	for (int i = 0; i < CHAOSIMG_COMPARTMENTS; i++)
+		any = any || (change->set >> i & 1 && change->policy[i]);
+	if (!any && !config_policies(c->cfg, name))
+		return fail(ENOENT, "%s: it has no policy %s", c->path, name);
+	p = find_or_add(c->cfg, name);
+	if (!p)
+		return fail(ENOSPC, "%s: it has %d named policies already",
+			    c->path, POLICIES_NAMED_MAX);
+	ret = policies_change(p, change->set, change->policy, change->authority,
+			      change->authorities, own);
+	if (ret)
+		return ret;
+	return p->authorities ? rules_make(c->a, c->path) :
+				remove_named(c, name);
+}
+
 static int change_policies(struct config_change *c,
 			   const struct chaosimg_policies_change *change)
 {
+	if (change->name)
+		return change_named(c, change->name, change);
 	return policies_change(&c->cfg->policies, change->set, change->policy,
-			       change->authority, change->authorities);
+			       change->authority, change->authorities, NULL);
+}
+
+/* --- a change -------------------------------------------------------------- */
+
+/**
+ * struct drawn - the keysets that a change makes
+ * @n: how many
+ * @set: them
+ */
+struct drawn {
+	uint32_t n;
+	struct keyset *set[POLICIES_NAMED_MAX + 1];
+};
+
+static int draw(struct drawn *d, const char *policy)
+{
+	struct keyset *ks;
+	int ret = keyset_new(&ks);
+
+	if (ret)
+		return ret;
+	strcpy(ks->policy, policy);
+	d->set[d->n++] = ks;
+	return 0;
+}
+
+/* One for each policy, the archive's own last; or for one that was changed. */
+static int draw_keysets(struct drawn *d, struct config *cfg, const char *name,
+			bool all)
+{
+	uint32_t i;
+	int ret = 0;
+
+	for (i = 0; all && i < cfg->named && !ret; i++)
+		ret = draw(d, cfg->named_policies[i].name);
+	/* If there is none such any more, it needs none. */
+	if (!ret && config_policies(cfg, name))
+		ret = draw(d, name);
+	return ret;
 }
 
 static int rekey(struct chaosimg_archive *a,
 		 const struct chaosimg_policies_change *change,
-		 struct keyset *ks)
+		 struct drawn *d)
 {
+	const char *name = change && change->name ? change->name : "";
 	char why[512];
 	struct config_change c;
+	uint32_t i;
 	int ret = config_change_begin(&c, a);
 
 	if (ret)
 		return ret;
 	if (change)
 		ret = change_policies(&c, change);
-	ret = config_change_end(&c, ret ? ret : append_keyset(&c, ks));
 	if (!ret)
-		return keyring_add(a->ring, ks);
+		ret = draw_keysets(d, c.cfg, name, !change);
+	for (i = 0; i < d->n && !ret; i++)
+		ret = append_keyset(&c, d->set[i]);
+	ret = config_change_end(&c, ret);
+	for (i = 0; i < d->n && !ret; i++)
+		ret = keyring_add(a->ring, d->set[i]);
+	if (!ret && !d->n)
+		keyring_retire(a->ring, is_other, name);
+	if (!ret)
+		return 0;
 	snprintf(why, sizeof(why), "%s", chaosimg_errmsg());
-	discard_keyset(a, c.path, ks);
+	for (i = 0; i < d->n; i++)
+		discard_keyset(a, c.path, d->set[i]);
 	return fail(-ret, "%s", why);
 }
 
@@ -119,15 +231,15 @@ static int make(struct chaosimg_archive *a,
 		const struct chaosimg_policies_change *change,
 		uint8_t id[CHAOSIMG_ID_SIZE])
 {
-	struct keyset *ks;
-	int ret = keyset_new(&ks);
+	struct drawn d = { .n = 0 };
+	int ret = rekey(a, change, &d);
 
-	if (ret)
-		return ret;
-	ret = rekey(a, change, ks);
 	if (!ret && id)
-		memcpy(id, ks->id, CHAOSIMG_ID_SIZE);
-	secret_free(ks);
+		memset(id, 0, CHAOSIMG_ID_SIZE);
+	if (!ret && id && d.n)
+		memcpy(id, d.set[d.n - 1]->id, CHAOSIMG_ID_SIZE);
+	while (d.n)
+		secret_free(d.set[--d.n]);
 	return ret;
 }
 
@@ -177,24 +289,62 @@ static const struct keyset *own(struct chaosimg_archive *a,
 	return ks && !ks->ingest ? ks : NULL;
 }
 
-/* [keysets] Those before the last one are needed only by files of theirs. */
-static int adopt(struct chaosimg_archive *a, const char *path,
-		 const struct config *cfg)
+static int demand_listed(struct chaosimg_archive *a, const char *path,
+			 const uint8_t id[CHAOSIMG_ID_SIZE],
+			 const struct keyset **ks)
 {
-	const uint8_t *newest = cfg->keyset[cfg->keysets - 1];
-	uint32_t i;
 	int ret = 0;
 
-	if (!own(a, newest))
-		ret = keyset_load_older(a, path, newest);
-	if (ret)
-		return ret;
-	keyring_serve(a->ring, newest);
-	for (i = 0; !ret && i + 1 < cfg->keysets; i++) {
-		if (!own(a, cfg->keyset[i]))
-			ret = keyset_load_older(a, path, cfg->keyset[i]);
-		keyring_pass_over(a->ring, cfg->keyset[i]);
+	if (!own(a, id))
+		ret = keyset_load_older(a, path, id);
+	*ks = own(a, id);
+	return ret;
+}
+
+static bool is_among(const char *const *list, uint32_t n, const char *name)
+{
+	while (n)
+		if (!strcmp(list[--n], name))
+			return true;
+	return false;
+}
+
+/*
+ * [keysets] The last one of each policy serves it; those before it are needed
+ * only by files of theirs. @seen: room for as many names as there are keysets
+ */
+static int adopt(struct chaosimg_archive *a, const char *path,
+		 struct config *cfg, const char **seen)
+{
+	uint32_t i, n = 0;
+	int ret = 0;
+
+	for (i = cfg->keysets; i-- && !ret;) {
+		const struct keyset *ks;
+
+		ret = demand_listed(a, path, cfg->keyset[i], &ks);
+		if (ret)
+			break;
+		if (is_among(seen, n, ks->policy) ||
+		    !config_policies(cfg, ks->policy))
+			keyring_pass_over(a->ring, ks->id);
+		else
+			keyring_serve(a->ring, ks->id);
+		if (!is_among(seen, n, ks->policy))
+			seen[n++] = ks->policy;
 	}
+	keyring_retire(a->ring, config_has_policy, cfg);
+	return ret;
+}
+
+static int adopt_config(struct chaosimg_archive *a, const char *path,
+			struct config *cfg)
+{
+	const char **seen = calloc(cfg->keysets, sizeof(*seen));
+	int ret = seen ? adopt(a, path, cfg, seen) :
+			 fail(ENOMEM, "%s: no memory", path);
+
+	free(seen);
 	return ret;
 }
 
@@ -214,7 +364,7 @@ static int reread(struct chaosimg_archive *a)
 	if (!ret)
 		ret = config_verify(cfg, a->ring, path);
 	if (!ret)
-		ret = adopt(a, path, cfg);
+		ret = adopt_config(a, path, cfg);
 	free(cfg);
 	return ret;
 }

@@ -119,6 +119,22 @@ rule_condition_at(const struct chaosimg_rules *r, uint32_t i)
 	return (const struct rule_condition *)r->condition.p + i;
 }
 
+/**
+ * rules_without_policy() - does no rule of an archive name a policy?
+ * @a: the archive; its configuration is locked
+ * @name: the policy's name
+ * Return: 0; -EBUSY if one does; as chaosimg_rules_load().
+ */
+int rules_without_policy(struct chaosimg_archive *a, const char *name);
+
+/**
+ * rules_make() - have an archive have rules, if need be none
+ * @a: the archive; its configuration is locked
+ * @where: what to call it in an error
+ * Return: 0; -ENOMEM; the system's error.
+ */
+int rules_make(struct chaosimg_archive *a, const char *where);
+
 /** rules_hold() - one more is to free them. Return: @r */
 static inline struct chaosimg_rules *rules_hold(struct chaosimg_rules *r)
 {

@@ -5,6 +5,7 @@
  * and a checksum of all up to there. Changed under the configuration's lock.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@
 #include <xxhash.h>
 
 #include "archive.h"
-#include "archive_lock.h"
+#include "config_change.h"
 #include "config_file.h"
 #include "error.h"
 #include "fdname.h"
@@ -116,20 +117,31 @@ static int store(struct chaosimg_archive *a, const struct chaosimg_rules *r,
 	return ret;
 }
 
+/* A policy that is not there could not be heeded. */
+static int check_policies(const struct chaosimg_rules *r, struct config *cfg)
+{
+	for (uint32_t i = 0; i < r->rule.n; i++) {
+		const struct rule *rule = rule_at(r, i);
+
+		if (!config_policies(cfg, rule->policy))
+			return fail(ENOENT, "rule %s: the archive has no policy %s",
+				    rule->name, rule->policy);
+	}
+	return 0;
+}
+
 int chaosimg_rules_store(struct chaosimg_archive *a,
 			 const struct chaosimg_rules *r)
 {
-	char path[FDNAME_SIZE];
-	int lock, ret;
+	struct config_change c;
+	int ret = config_change_begin(&c, a);
 
-	fdname(a->fd, path);
-	if (chaosimg_archive_readonly(a))
-		return fail(EROFS, "%s: opened read-only", path);
-	lock = archive_lock_config(a->fd, path);
-	if (lock < 0)
-		return lock;
-	ret = store(a, r, path);
-	close(lock);
+	if (ret)
+		return ret;
+	ret = check_policies(r, c.cfg);
+	if (!ret)
+		ret = store(a, r, c.path);
+	config_change_cancel(&c);
 	return ret;
 }
 
@@ -211,4 +223,36 @@ int chaosimg_rules_load(struct chaosimg_archive *a,
 	free(text);
 	/* Rules that were right once, and are authentic. */
 	return ret == -EINVAL ? -EBADMSG : ret;
+}
+
+int rules_without_policy(struct chaosimg_archive *a, const char *name)
+{
+	struct chaosimg_rules *r;
+	int ret = chaosimg_rules_load(a, &r);
+
+	if (ret)
+		return ret == -ENOENT ? 0 : ret;
+	for (uint32_t i = 0; i < r->rule.n && !ret; i++)
+		if (!strcmp(rule_at(r, i)->policy, name))
+			ret = fail(EBUSY, "policy %s: rule %s names it", name,
+				   rule_at(r, i)->name);
+	chaosimg_rules_free(r);
+	return ret;
+}
+
+int rules_make(struct chaosimg_archive *a, const char *where)
+{
+	struct chaosimg_rules *none;
+	int ret;
+
+	if (!faccessat(a->fd, RULES_FILE, F_OK, AT_SYMLINK_NOFOLLOW))
+		return 0;
+	if (errno != ENOENT)
+		return fail_errno("%s/" RULES_FILE, where);
+	ret = chaosimg_rules_parse("", 0, where, &none);
+	if (ret)
+		return ret;
+	ret = store(a, none, where);
+	chaosimg_rules_free(none);
+	return ret;
 }

@@ -64,6 +64,10 @@ static void check(struct config *cfg)
 
 	must(cfg->slots >= 1 && cfg->slots <= CHAOSIMG_SLOTS_MAX);
 	must(cfg->keysets >= 1 && cfg->keysets <= CONFIG_KEYSETS_MAX);
+	must(cfg->named <= POLICIES_NAMED_MAX);
+	for (uint32_t i = 0; i < cfg->named; i++)
+		must(policy_name_valid(cfg->named_policies[i].name) &&
+		     cfg->named_policies[i].policies.authorities);
 	open_slots(cfg);
 	must(!config_render(cfg, a->ring, &text, &len));
 	must(!config_parse(text, len, "again", cfg->kind, &again));
@@ -116,6 +120,14 @@ static void make(struct input *in, enum config_kind kind)
 	cfg->keysets = kind == CONFIG_IMAGE ? 1 : take_u8(in);
 	for (i = 0; i < cfg->keysets; i++)
 		take(in, cfg->keyset[i], CHAOSIMG_ID_SIZE);
+	cfg->named = take_u8(in) % (POLICIES_NAMED_MAX + 1);
+	for (i = 0; i < cfg->named; i++) {
+		struct policies_named *n = &cfg->named_policies[i];
+
+		take(in, n->name, take_u8(in) % sizeof(n->name));
+		/* What json-c does not take for a string is none of ours. */
+		n->name[strcspn(n->name, "\"\\")] = '\0';
+	}
 	must(!config_render(cfg, a->ring, &text, &len));
 	if (!config_parse(text, len, "fuzz", kind, &back)) {
 		must(!config_verify(back, a->ring, "fuzz"));

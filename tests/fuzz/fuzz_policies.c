@@ -55,7 +55,7 @@ static void make(void)
 	must(!chaosimg_policy_parse("a@x OR b@y", &p));
 	policy[CHAOSIMG_PIXELS] = p;
 	must(!policies_change(&good.p, 1 << CHAOSIMG_PIXELS, policy,
-			      (const void *)good.authority, 2));
+			      (const void *)good.authority, 2, NULL));
 	chaosimg_policy_free(p);
 	good.a = fixture_archive();
 	must(!policy_wrap_make(good.a, fixture_keyset(), &good.p,
@@ -125,7 +125,8 @@ static void change(struct input *in)
 		}
 		before = p;
 		ret = policies_change(&p, set, (const void *)policy,
-				      (const void *)good.authority, given);
+				      (const void *)good.authority, given,
+				      NULL);
 		must(!ret || ret == -ENOENT || ret == -EINVAL);
 		must(!ret || !memcmp(&p, &before, sizeof(p)));
 		printing = printed(&p);

@@ -122,6 +122,11 @@ class Configuration:
         need(self.json["version"] == 1, "version")
         self.id = bytes.fromhex(self.json["archive_id"])
         self.chunk = self.json["chunk_size"]
+        self.policies = [entry["name"] for entry in
+                         self.json.get("named_policies", ())]
+        need(all(re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", name)
+                 for name in self.policies) and
+             self.policies == sorted(set(self.policies)), "named policies")
         self.key = self.open_slots(text, key)
         mac_key = expand(self.key, b"chaosimg config mac key v1", 32)
         signed = text.rsplit('  "mac": "', 1)[0].encode()
@@ -145,7 +150,8 @@ class Configuration:
 
     def keyset(self, keyset):
         wrapping = expand(self.key, b"chaosimg keyset wrapping key v1", 32)
-        aad = self.id + bytes.fromhex(keyset["id"]) + le(keyset["created"], 8)
+        aad = self.id + bytes.fromhex(keyset["id"]) + \
+            le(keyset["created"], 8) + keyset.get("policy", "").encode()
         keys = unwrap(wrapping, bytes.fromhex(keyset["wrapped"]), aad)
         return [keys[i:i + 32] for i in range(0, 128, 32)]
 

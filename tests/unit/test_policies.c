@@ -312,7 +312,7 @@ static void extend(const char *path, uint32_t want)
 		arc_must_open(path, CHAOSIMG_ARCHIVE_NOLOCK);
 	uint32_t n;
 
-	if (chaosimg_policies_extend(a, &n))
+	if (chaosimg_policies_extend(a, NULL, &n))
 		fail_msg("%s", chaosimg_errmsg());
 	assert_int_equal(n, want);
 	chaosimg_archive_close(a);
@@ -378,7 +378,7 @@ static void there_is_nothing_to_extend_without_policies(void **state)
 	uint32_t n;
 
 	(void)state;
-	assert_int_equal(chaosimg_policies_extend(a, &n), -ENOENT);
+	assert_int_equal(chaosimg_policies_extend(a, NULL, &n), -ENOENT);
 	chaosimg_archive_close(a);
 }
 
@@ -533,7 +533,7 @@ static void the_largest_policies_fit(void **state)
 	}
 	if (chaosimg_policies_set(a, &c, id))
 		fail_msg("%s", chaosimg_errmsg());
-	assert_int_equal(chaosimg_policies_extend(a, &n), 0);
+	assert_int_equal(chaosimg_policies_extend(a, NULL, &n), 0);
 	assert_int_equal(n, 2);
 	assert_true(size_of(keyset_file(path, id)) > 400000);
 	assert_int_equal(opens(path, id, doctor), 0);

@@ -19,8 +19,8 @@ _chaosimg_options() { # COMMAND: its options
 	bench)	echo "--seconds --json $common" ;;
 	authority) echo "--user --output $common" ;;
 	user)	echo "$common" ;;
-	policy)	echo "$credential --authority --clinical --identity --pixels \
-		--existing --force --user --attribute $common" ;;
+	policy)	echo "$credential --authority --name --clinical --identity \
+		--pixels --existing --force --user --attribute $common" ;;
 	rules | ingest)	echo "$credential $common" ;;
 	esac
 }
@@ -74,7 +74,7 @@ _chaosimg_argument() { # COMMAND PREV
 		if [ "$1" = policy ]; then
 			_chaosimg_files
 		fi ;;
-	--seconds | --attribute | --clinical | --identity | --pixels)
+	--seconds | --attribute | --name | --clinical | --identity | --pixels)
 		;;
 	*)
 		return 1 ;;
