@@ -223,7 +223,7 @@ void log_often(int priority, const char *line);
 void log_cause(struct inode *in, const char *name, const char *cause);
 
 /** log_note_held() - for chaosimg_archive_on_held(); see log_held() */
-void log_note_held(void *ctx, int fd, const char *what);
+void log_note_held(void *ctx, int fd, bool all, const char *what);
 
 /**
  * log_held() - say that a file's pixels were held back, and why

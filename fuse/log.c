@@ -127,11 +127,12 @@ void log_cause(struct inode *in, const char *name, const char *cause)
  */
 static _Thread_local struct {
 	const char *why;
+	bool all;
 	dev_t dev;
 	ino_t ino;
 } held;
 
-void log_note_held(void *ctx, int fd, const char *what)
+void log_note_held(void *ctx, int fd, bool all, const char *what)
 {
 	struct stat st;
 
@@ -143,6 +144,7 @@ void log_note_held(void *ctx, int fd, const char *what)
 	if (fstat(fd, &st))
 		return;
 	held.why = what;
+	held.all = all;
 	held.dev = st.st_dev;
 	held.ino = st.st_ino;
 }
@@ -153,8 +155,8 @@ void log_held(struct inode *in)
 
 	if (!held.why)
 		return;
-	snprintf(cause, sizeof(cause), "all pixels are held back from who lacks identity: %s",
-		 held.why);
+	snprintf(cause, sizeof(cause), "%s held back from who lacks identity: %s",
+		 held.all ? "all of it is" : "all pixels are", held.why);
 	held.why = NULL;
 	if (held.dev == in->dev && held.ino == in->ino)
 		say_cause(LOG_WARNING, in, NULL, cause);

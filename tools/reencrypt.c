@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Moving old files to the newest keyset. Each file's header says whether it
- * has to be moved, so it can be ended at any moment and begun again. While the
+ * Moving files to the newest keyset, of the policy that rules give to them. Each
+ * file tells whether it has to be moved, so it can be ended at any moment and
+ * begun again. While the
  * archive is mounted the mount does it, since only that knows what is in use;
  * otherwise it is done here, under the archive's lock.
  */
@@ -26,7 +27,6 @@ enum {
 /**
  * struct walk - through the encrypted tree
  * @r: how, and the sums
- * @newest: what need not be moved
  * @pass: counts from 1
  * @path: where it is, as stored
  * @began: when
@@ -34,7 +34,6 @@ enum {
  */
 struct walk {
 	struct reencryption *r;
-	uint8_t newest[CHAOSIMG_ID_SIZE];
 	unsigned int pass;
 	char path[PATH_SIZE];
 	struct timespec began;
@@ -203,20 +202,19 @@ static int left(struct walk *w, int err)
 	return DONE;
 }
 
-/* Return: 1 if it has to be moved, 0 if not; negative error */
+/* Return: 1 if it may have to be moved, 0 if not; negative error */
 static int is_old(const struct walk *w, const struct place *p,
 		  const struct entry *e)
 {
-	uint8_t id[CHAOSIMG_ID_SIZE];
 	int fd = openat(p->fd, e->stored, O_RDONLY | O_NOFOLLOW | O_NONBLOCK |
 			O_NOCTTY | O_CLOEXEC);
 	int err;
 
 	if (fd < 0)
 		return -errno;
-	err = chaosimg_stored_keyset(fd, id);
+	err = chaosimg_renewal_due(w->r->a, fd);
 	close(fd);
-	return err ? err : memcmp(id, w->newest, sizeof(id)) != 0;
+	return err;
 }
 
 static int visit_file(struct walk *w, const struct place *p,
@@ -358,7 +356,6 @@ int reencrypt(struct reencryption *r)
 	err = chaosimg_keyset_usage(r->a, &usage);
 	if (err)
 		return failed_library(r->archive, err);
-	chaosimg_archive_keyset(r->a, w.newest);
 	clock_gettime(CLOCK_MONOTONIC, &w.began);
 	progress_begin("moving", usage.bytes);
 	while (!status && w.pass++ < PASSES) {

@@ -1165,7 +1165,25 @@ int chaosimg_fsck(struct chaosimg_archive *a,
 
 /* --- moving to the newest keyset ------------------------------------------- */
 
+/*
+ * That of the policy, which rules may give to a file, or of the archive's own:
+ * the keyset that the file would get if it were written now.
+ */
+
 struct chaosimg_renewal;
+
+/**
+ * chaosimg_renewal_due() - may a stored file have to be moved?
+ * @a: the archive
+ * @fd: the stored file, readable
+ *
+ * If there are policies that rules choose, only chaosimg_renewal_begin() can
+ * tell.
+ *
+ * Return: 1 if so, 0 if not; -EIO if the header is damaged; -EPROTONOSUPPORT;
+ * the system's error.
+ */
+int chaosimg_renewal_due(struct chaosimg_archive *a, int fd);
 
 /**
  * chaosimg_renewal_begin() - begin to write a stored file anew
@@ -1259,7 +1277,7 @@ int chaosimg_stored_keyset(int fd, uint8_t id[CHAOSIMG_ID_SIZE]);
 /**
  * struct chaosimg_keyset_usage - what the files of an archive need
  * @all: files
- * @files: files that need another keyset than the newest
+ * @files: files that need another keyset than those that serve new files
  * @bytes: their stored size
  * @unknown: files whose header is damaged
  */

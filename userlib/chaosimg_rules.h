@@ -72,7 +72,8 @@ const char *chaosimg_rules_text(const struct chaosimg_rules *r, size_t *len);
  *
  * They are for what is sealed from then on.
  *
- * Return: 0; -EROFS if @a was opened read-only; -ENOMEM; the system's error.
+ * Return: 0; -ENOENT if they name a policy that the archive does not have;
+ * -EROFS if @a was opened read-only; -EBADMSG; -ENOMEM; the system's error.
  */
 int chaosimg_rules_store(struct chaosimg_archive *a,
 			 const struct chaosimg_rules *r);
@@ -94,12 +95,14 @@ int chaosimg_rules_load(struct chaosimg_archive *a,
  * @a: the archive; no file of it is being written yet
  * @notice: called when a file is sealed that rules ask to cut, and that cannot
  *	be cut, with its stored file's descriptor and why, a static text, in
- *	the thread that seals; and with -1 when the archive's rules cannot be
- *	used. It must not call the library with @a.
+ *	the thread that seals; with @all, when all of it belongs to identity,
+ *	not only its pixels, as it is not under the policy that rules give to
+ *	it; and with -1 when the archive's rules cannot be used. It must not call
+ *	the library with @a.
  * @ctx: for @notice
  */
 void chaosimg_archive_on_held(struct chaosimg_archive *a,
-			      void (*notice)(void *ctx, int fd,
+			      void (*notice)(void *ctx, int fd, bool all,
 					     const char *what), void *ctx);
 
 /** struct chaosimg_rect - pixels of a frame; (0, 0) is the upper left one */

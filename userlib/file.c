@@ -127,6 +127,7 @@ int file_create_at(struct chaosimg_archive *a, int fd, uint64_t base,
 	if (err)
 		return err;
 	f->writable = true;
+	f->young = true;
 	h.chunk_size = a->chunk_size;
 	h.bindings = 1;
 	memcpy(h.binding[0], binding, CHAOSIMG_BINDING_SIZE);
@@ -449,6 +450,8 @@ int file_open_at(struct chaosimg_archive *a, int fd, uint64_t base,
 		err = open_slots(f, &s, flags);
 	if (!err)
 		sets_adopt(f);
+	/* There is nothing in it that could be lost. */
+	f->young = !err && f->writable && !f->durable && !f->length;
 	if (!err)
 		err = view_open(f, &f->view);
 	if (!err && (flags & CHAOSIMG_FILE_WRITE) && !f->writable)

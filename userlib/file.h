@@ -136,11 +136,16 @@ struct range {
  * @region_at: where its parts begin, or what is left of them; 0 if it has none
  *	[lock]
  * @outline: what is known of a file while it is written [lock]
- * @ruled: where pixels begin that rules were asked about [lock]
+ * @ruled: where a value begins that rules were asked about [lock]
+ * @turn: the keyset that it is about to change over to, or NULL [lock]
+ * @turn_set: the set of that value then [lock]
  * @sets: of its records [lock]
  * @plan: what it is to be once it is sealed; while it is being sealed [rw]
  * @snap: the last snapshot written to a header slot [rw, header]
  * @slot: the slot that holds it
+ * @young: nothing of it was ever sealed or synced, so nothing has to survive
+ * @torn: under which keyset's keys the header slots are is not sure: the next one
+ *	goes to both [rw, header]
  * @durable: something of @snap or before may have been promised to survive a
  *	power cut, so the order of writes has to be forced
  * @unfinished: a commit broke off between journal and place; @dirty still has
@@ -185,11 +190,15 @@ struct chaosimg_file {
 	uint64_t region_at;
 	struct dicom_outline outline;
 	uint64_t ruled;
+	const struct keyset *turn;
+	uint8_t turn_set;
 	struct sets sets;
 	struct plan *plan;
 
 	struct header snap;
 	int slot;
+	_Atomic bool young;
+	bool torn;
 	_Atomic bool durable;
 	_Atomic bool unfinished;
 	bool unsure;
@@ -484,6 +493,9 @@ void sets_from_parts(struct chaosimg_file *f);
  */
 int plan_begin(struct chaosimg_file *f);
 
+/** file_source() - [rw exclusive] the file for the DICOM parser */
+struct dicom_source file_source(struct chaosimg_file *f);
+
 /** plan_store() - [rw exclusive] store what is under another set again */
 int plan_store(struct chaosimg_file *f);
 
@@ -493,10 +505,56 @@ int plan_write_parts(struct chaosimg_file *f, struct header *h);
 /** plan_end() - [rw exclusive] forget the plan, if there is one */
 void plan_end(struct chaosimg_file *f);
 
+/* --- file_policy.c: under which policy a file is --- */
+
+struct rules_outcome;	/* rules.h */
+
+/**
+ * policy_keyset() - [rw exclusive] the keyset that rules give to a file
+ * @f: the file, whole
+ * @out: receives it
+ * Return: 0; -ENOKEY if there is no such policy, or rules cannot be used; -errno
+ * if it cannot be read; -ENOMEM.
+ */
+int policy_keyset(struct chaosimg_file *f, const struct keyset **out);
+
+/**
+ * policy_turn() - [rw exclusive] have a file change over to another keyset
+ * @f: the file; what is stored of it goes back into memory
+ * @ks: the keyset
+ * Return: is it under it now? It has to be young, and little of it stored.
+ */
+bool policy_turn(struct chaosimg_file *f, const struct keyset *ks);
+
+/**
+ * policy_notice() - what rules say of a file that is being written
+ * @f: the file
+ * @o: what they say, or NULL
+ * @from: where the value begins that the outline came to
+ * @set: the compartments that it belongs to, if all is as it should be
+ */
+void policy_notice(struct chaosimg_file *f, const struct rules_outcome *o,
+		   uint64_t from, unsigned int set);
+
+/** policy_turns() - is it to change over? */
+bool policy_turns(struct chaosimg_file *f);
+
+/** policy_follow() - do so, if it can; the caller does not hold rw */
+void policy_follow(struct chaosimg_file *f);
+
+/**
+ * policy_settle() - [rw exclusive] have it under the right policy to be sealed
+ * @f: the file
+ * @o: what rules say, or NULL
+ * Return: NULL if it is; else why not, and all of it has to belong to identity.
+ */
+const char *policy_settle(struct chaosimg_file *f,
+			  const struct rules_outcome *o);
+
 /* --- file_rules.c: rules while a file is being written --- */
 
 /**
- * outline_rules() - let rules say whose the pixels are that the outline came to
+ * outline_rules() - let rules say whose the value is that the outline came to
  * @f: the file
  * @data: what is about to be stored, and was fed to the outline
  * @len: its length

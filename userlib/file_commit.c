@@ -108,9 +108,10 @@ static int header_put(struct chaosimg_file *f, const struct header *h, bool both
 {
 	uint8_t slots[HEADER_SIZE];
 	struct header new = *h;
-	int slot = both ? 0 : !f->slot;
-	int err = 0;
+	int slot, err = 0;
 
+	both = both || f->torn;
+	slot = both ? 0 : !f->slot;
 	/* A power cut may tear the slot being written, so the other has to hold. */
 	if (f->durable && unsynced_header(f))
 		err = data_sync(f);
@@ -127,6 +128,9 @@ static int header_put(struct chaosimg_file *f, const struct header *h, bool both
 	f->unsure = err != 0;
 	if (err)
 		return io_error(err, "header");
+	f->torn = false;
+	if (h->sealed)
+		f->young = false;
 	count_write(f, true);
 	f->slot = both ? HEADER_SLOTS - 1 : slot;
 	return 0;

@@ -2,7 +2,8 @@
 /*
  * Rules while a file is being written: when its outline comes to pixels, what
  * stands in front of them says whether some belong to identity. Until the file
- * is sealed, then, all are stored as if they did.
+ * is sealed, then, all are stored as if they did. And it says under which policy
+ * the file falls.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -62,20 +63,34 @@ static ssize_t read_begun(void *ctx, void *buf, size_t len, uint64_t off)
 }
 
 /* The compartments of pixels, as far as can be told. */
-static unsigned int set_by_rules(struct chaosimg_file *f,
-				 const struct dicom_source *src)
+static unsigned int set_by_rules(const struct rules_outcome *o)
 {
 	unsigned int set = held_bit(CHAOSIMG_PIXELS);
-	struct rules_outcome *o;
 
-	if (rules_apply(f->a, src, &o))
-		return HELD_ALL;
 	if (o && o->cut.hold)
 		set = held_bit(CHAOSIMG_IDENTITY);
 	else if (o && dicom_cut_any(&o->cut))
 		set |= held_bit(CHAOSIMG_IDENTITY);
-	free(o);
 	return set;
+}
+
+static void apply(struct chaosimg_file *f, const struct dicom_source *src,
+		  uint64_t from, unsigned int set)
+{
+	struct rules_outcome *o;
+
+	if (rules_apply(f->a, src, &o)) {
+		pthread_mutex_lock(&f->lock);
+		if (f->outline.from == from)
+			f->outline.set = HELD_ALL;
+		f->ruled = from;
+		pthread_mutex_unlock(&f->lock);
+		return;
+	}
+	if (set == held_bit(CHAOSIMG_PIXELS))
+		set = set_by_rules(o);
+	policy_notice(f, o, from, set);
+	free(o);
 }
 
 void outline_rules(struct chaosimg_file *f, const void *data, size_t len,
@@ -89,16 +104,12 @@ void outline_rules(struct chaosimg_file *f, const void *data, size_t len,
 
 	pthread_mutex_lock(&f->lock);
 	from = f->outline.from;
-	found = f->outline.set == held_bit(CHAOSIMG_PIXELS) && from &&
-		f->ruled != from;
+	set = f->outline.set;
+	found = from && f->ruled != from;
 	src.length = f->length > off + len ? f->length : off + len;
 	pthread_mutex_unlock(&f->lock);
-	if (!found)
-		return;
-	set = set_by_rules(f, &src);
-	pthread_mutex_lock(&f->lock);
-	if (f->outline.from == from)
-		f->outline.set = set;
-	f->ruled = from;
-	pthread_mutex_unlock(&f->lock);
+	/* Other values matter only to who may fall under a policy. */
+	if (found && (set == held_bit(CHAOSIMG_PIXELS) ||
+		      keyring_has_policies(f->a->ring)))
+		apply(f, &src, from, set);
 }

@@ -221,6 +221,15 @@ static bool outline_catch_up(struct chaosimg_file *f, uint8_t *buf)
 	return lost;
 }
 
+/* How much is looked at and written at once. */
+static size_t write_size(const struct chaosimg_file *f, size_t len,
+			 uint64_t off)
+{
+	size_t most = run_bytes(f) - off % f->chunk_size;
+
+	return len < most ? len : most;
+}
+
 /* Keep up with what the file seems to be. */
 static void outline_follow(struct chaosimg_file *f, const uint8_t *data,
 			   size_t len, uint64_t off)
@@ -249,9 +258,6 @@ static ssize_t write_run(struct chaosimg_file *f, const uint8_t *data,
 	size_t count = 0;
 	int err;
 
-	if (len > run_bytes(f) - from)
-		len = run_bytes(f) - from;
-	outline_follow(f, data, len, off);
 	if (!from)
 		count = len / f->chunk_size;
 	if (!count && len > f->chunk_size - from)
@@ -301,11 +307,54 @@ static int lock_to_write(struct chaosimg_file *f)
 	}
 }
 
+/* It changes over to another keyset. rw is let go of; taken again if that is 0 */
+static int write_turn(struct chaosimg_file *f, uint64_t off)
+{
+	int err;
+
+	pthread_rwlock_unlock(&f->rw);
+	policy_follow(f);
+	err = lock_to_write(f);
+	if (err)
+		return err;
+	err = file_grow(f, off);
+	if (err)
+		pthread_rwlock_unlock(&f->rw);
+	return err;
+}
+
+/* [rw] rw is let go of. */
+static int write_runs(struct chaosimg_file *f, const uint8_t *in, size_t len,
+		      uint64_t off)
+{
+	size_t done = 0, seen = 0;
+	int err = file_grow(f, off);
+
+	while (!err && done < len) {
+		ssize_t n;
+
+		if (done == seen) {
+			seen += write_size(f, len - done, off + done);
+			outline_follow(f, in + done, seen - done, off + done);
+			if (policy_turns(f)) {
+				err = write_turn(f, off + done);
+				if (err)
+					return err;
+			}
+		}
+		n = write_run(f, in + done, seen - done, off + done);
+		if (n < 0)
+			err = (int)n;
+		else
+			done += (size_t)n;
+	}
+	pthread_rwlock_unlock(&f->rw);
+	return err;
+}
+
 ssize_t chaosimg_file_write(struct chaosimg_file *f, const void *buf,
 			    size_t len, uint64_t off)
 {
-	const uint8_t *in = buf;
-	size_t done = 0;
 	int err = check_writable(f);
 
 	if (err || !len)
@@ -316,16 +365,7 @@ ssize_t chaosimg_file_write(struct chaosimg_file *f, const void *buf,
 	err = lock_to_write(f);
 	if (err)
 		return err;
-	err = file_grow(f, off);
-	while (!err && done < len) {
-		ssize_t n = write_run(f, in + done, len - done, off + done);
-
-		if (n < 0)
-			err = (int)n;
-		else
-			done += n;
-	}
-	pthread_rwlock_unlock(&f->rw);
+	err = write_runs(f, buf, len, off);
 	return err ? err : (ssize_t)len;
 }
 
@@ -428,8 +468,10 @@ int chaosimg_file_truncate(struct chaosimg_file *f, uint64_t length)
 		if (!err)
 			err = commit(f, 0);
 		/* Nothing is left that a power cut could take. */
-		if (!err && !length)
+		if (!err && !length) {
 			f->durable = false;
+			f->young = true;
+		}
 	}
 	pthread_rwlock_unlock(&f->rw);
 	return err;

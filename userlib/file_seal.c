@@ -25,11 +25,13 @@ enum {
 
 /**
  * struct plan - what a file is to be once it is sealed
+ * @closed: why all of it belongs to identity, whatever it is; or NULL
  * @dicom: it is DICOM, and @mask its mask
  * @want: the set of each chunk
  * @has_parts: @part is complete
  */
 struct plan {
+	const char *closed;
 	bool dicom;
 	bool has_parts;
 	struct dicom_mask mask;
@@ -129,6 +131,13 @@ static ssize_t source_read(void *ctx, void *buf, size_t len, uint64_t off)
 	return len;
 }
 
+struct dicom_source file_source(struct chaosimg_file *f)
+{
+	return (struct dicom_source){
+		.read = source_read, .ctx = f, .length = f->length
+	};
+}
+
 static void summarize(const struct dicom_info *info, struct dicom_summary *d)
 {
 	memset(d, 0, sizeof(*d));
@@ -145,11 +154,9 @@ static void summarize(const struct dicom_info *info, struct dicom_summary *d)
 /* What the archive's rules ask for, but at least @hold, if that is not NULL. */
 static int mask_by_rules(struct chaosimg_file *f, const uint8_t *key,
 			 const char *hold, struct dicom_info *info,
-			 struct dicom_mask *m)
+			 struct plan *p)
 {
-	struct dicom_source src = {
-		.read = source_read, .ctx = f, .length = f->length
-	};
+	struct dicom_source src = file_source(f);
 	struct rules_outcome *o;
 	int ret = rules_apply(f->a, &src, &o);
 
@@ -157,9 +164,14 @@ static int mask_by_rules(struct chaosimg_file *f, const uint8_t *key,
 		return ret;
 	if (o && hold)
 		o->cut.hold = hold;
-	ret = dicom_mask_make(&src, key, o ? &o->cut : NULL, info, m);
-	if (ret > 0 && m->held)
-		rules_tell(f->a, f->fd, m->held);
+	p->closed = policy_settle(f, o);
+	if (p->closed)
+		rules_tell(f->a, f->fd, true, p->closed);
+	else
+		ret = dicom_mask_make(&src, key, o ? &o->cut : NULL, info,
+				      &p->mask);
+	if (ret > 0 && p->mask.held)
+		rules_tell(f->a, f->fd, false, p->mask.held);
 	free(o);
 	return ret;
 }
@@ -173,9 +185,8 @@ static int uid_key(const struct chaosimg_archive *a, uint8_t key[DICOM_UID_KEY])
 	return 0;
 }
 
-/* Return: 1 if it is DICOM, 0, -errno */
-static int make_mask(struct chaosimg_file *f, const char *hold,
-		     struct dicom_mask *m, struct dicom_summary *d)
+/* Return: 1 if it is DICOM and divided, 0, -errno */
+static int make_mask(struct chaosimg_file *f, const char *hold, struct plan *p)
 {
 	struct dicom_info info;
 	uint8_t *key = secret_alloc(DICOM_UID_KEY);
@@ -184,10 +195,10 @@ static int make_mask(struct chaosimg_file *f, const char *hold,
 	if (!ret)
 		ret = uid_key(f->a, key);
 	if (!ret)
-		ret = mask_by_rules(f, key, hold, &info, m);
+		ret = mask_by_rules(f, key, hold, &info, p);
 	secret_free(key);
 	if (ret > 0)
-		summarize(&info, d);
+		summarize(&info, &f->snap.dicom);
 	return ret;
 }
 
@@ -282,9 +293,7 @@ static int find_sets(struct plan *p, uint32_t chunk_size)
 
 static int gather_parts(struct chaosimg_file *f, struct plan *p)
 {
-	struct dicom_source src = {
-		.read = source_read, .ctx = f, .length = f->length
-	};
+	struct dicom_source src = file_source(f);
 	uint8_t *buf = buffer_get(f->chunk_size);
 	uint8_t *blurred = buffer_get(f->chunk_size);
 	struct dicom_blur *blur = NULL;
@@ -312,8 +321,7 @@ static int gather_or_hold(struct chaosimg_file *f, struct plan *p)
 		return ret;
 	dicom_mask_free(&p->mask);
 	parts_free(p->part);
-	ret = make_mask(f, "the parts with regions would be too long",
-			&p->mask, &f->snap.dicom);
+	ret = make_mask(f, "the parts with regions would be too long", p);
 	if (ret > 0)
 		return gather_parts(f, p);
 	/* It was one a moment ago: then it is as private as can be. */
@@ -340,7 +348,7 @@ static void plan_free(struct chaosimg_file *f)
  */
 static int make_plan(struct chaosimg_file *f, struct plan *p)
 {
-	int ret = make_mask(f, NULL, &p->mask, &f->snap.dicom);
+	int ret = make_mask(f, NULL, p);
 
 	if (ret == -ENOMEM)
 		return ret;

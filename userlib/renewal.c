@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Writing a stored file anew, under the newest keyset.
+ * Writing a stored file anew, under the keyset that it ought to be under.
  *
  * The copy is an unnamed file until it is complete and on the disk. Then, if
  * the file is still what was copied, the copy takes its name: at any moment,
@@ -25,6 +25,7 @@
  * struct chaosimg_renewal - a copy in the making
  * @dirfd: the directory it is in
  * @source: what is copied; never written to
+ * @keyset: what the copy is under
  * @header: its header slots when copying began: any write to it changes them
  * @copy: the copy, until it is complete
  * @fd: the copy
@@ -37,6 +38,7 @@
 struct chaosimg_renewal {
 	int dirfd;
 	struct chaosimg_file *source;
+	const struct keyset *keyset;
 	uint8_t header[HEADER_SIZE];
 	struct chaosimg_file *copy;
 	int fd;
@@ -153,14 +155,30 @@ static int create_copy(struct chaosimg_renewal *r,
 		/* An ingest mount's header may name places that are not its own. */
 		if (chaosimg_file_bound(r->source, h->binding[i]))
 			err = chaosimg_file_bind(r->copy, h->binding[i]);
+	if (!err && !policy_turn(r->copy, r->keyset))
+		err = fail(EIO, "a copy: no change to its keyset");
 	return err;
 }
 
-static bool is_newest(const struct chaosimg_file *f)
+/* Which keyset it has to be moved to. */
+static int find_keyset(struct chaosimg_renewal *r)
 {
-	const struct keyset *ks = keyring_newest(f->a->ring);
+	int err = policy_keyset(r->source, &r->keyset);
 
-	return !memcmp(ks->id, f->snap.keyset_id, sizeof(ks->id));
+	if (!err && !memcmp(r->keyset->id, r->source->snap.keyset_id,
+			    CHAOSIMG_ID_SIZE))
+		err = fail(EALREADY, "it is under the newest keyset");
+	return err;
+}
+
+int chaosimg_renewal_due(struct chaosimg_archive *a, int fd)
+{
+	uint8_t id[CHAOSIMG_ID_SIZE];
+	int err = chaosimg_stored_keyset(fd, id);
+
+	if (err)
+		return err;
+	return !keyring_serves(a->ring, id) || keyring_has_policies(a->ring);
 }
 
 static int begin(struct chaosimg_renewal *r, struct chaosimg_archive *a, int fd,
@@ -182,8 +200,9 @@ static int begin(struct chaosimg_renewal *r, struct chaosimg_archive *a, int fd,
 	if (err)
 		return err;
 	r->source->writable = false;
-	if (is_newest(r->source))
-		return fail(EALREADY, "it is under the newest keyset");
+	err = find_keyset(r);
+	if (err)
+		return err;
 	r->buf = buffer_get(a->chunk_size);
 	if (!r->buf)
 		return fail(ENOMEM, "out of memory");

@@ -176,12 +176,16 @@ bool rules_holds(const struct chaosimg_rules *r,
 /**
  * struct rules_outcome - what rules say of a file
  * @policy: the name of the first policy in those that apply, or NULL
+ * @named: where rules_apply() keeps it
+ * @unsure: there are rules, and they cannot be used
  * @rules: how many apply
  * @rule: which
  * @cut: which pixels belong to identity
  */
 struct rules_outcome {
 	const char *policy;
+	char named[CHAOSIMG_RULE_NAME_MAX + 1];
+	bool unsure;
 	uint32_t rules;
 	uint32_t rule[CHAOSIMG_RULES_MAX];
 	struct dicom_cut cut;
@@ -216,7 +220,7 @@ void rules_use_free(struct chaosimg_archive *a);
  * rules_apply() - what do an archive's rules say of a file?
  * @a: the archive
  * @src: the file
- * @out: receives it, without a policy, for free(); NULL if there are no rules
+ * @out: receives it, for free(); NULL if there are no rules
  * Return: 0; -errno if reading the file failed; -ENOMEM.
  *
  * If there are rules that cannot be used, all pixels are held back.
@@ -224,7 +228,7 @@ void rules_use_free(struct chaosimg_archive *a);
 int rules_apply(struct chaosimg_archive *a, const struct dicom_source *src,
 		struct rules_outcome **out);
 
-/** rules_tell() - what chaosimg_archive_on_held() asked to be told */
-void rules_tell(struct chaosimg_archive *a, int fd, const char *what);
+/** rules_tell() - what chaosimg_archive_on_held() asked to be told of */
+void rules_tell(struct chaosimg_archive *a, int fd, bool all, const char *what);
 
 #endif

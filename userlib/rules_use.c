@@ -29,7 +29,7 @@ struct rules_use {
 	bool fixed;
 	struct config_stamp seen;
 	struct chaosimg_rules *rules;
-	void (*notice)(void *ctx, int fd, const char *what);
+	void (*notice)(void *ctx, int fd, bool all, const char *what);
 	void *ctx;
 };
 
@@ -60,7 +60,7 @@ void rules_use_free(struct chaosimg_archive *a)
 }
 
 void chaosimg_archive_on_held(struct chaosimg_archive *a,
-			      void (*notice)(void *ctx, int fd,
+			      void (*notice)(void *ctx, int fd, bool all,
 					     const char *what), void *ctx)
 {
 	pthread_mutex_lock(&a->rules->lock);
@@ -69,16 +69,16 @@ void chaosimg_archive_on_held(struct chaosimg_archive *a,
 	pthread_mutex_unlock(&a->rules->lock);
 }
 
-static void tell(const struct rules_use *u, int fd, const char *what)
+static void tell(const struct rules_use *u, int fd, bool all, const char *what)
 {
 	if (u->notice)
-		u->notice(u->ctx, fd, what);
+		u->notice(u->ctx, fd, all, what);
 }
 
-void rules_tell(struct chaosimg_archive *a, int fd, const char *what)
+void rules_tell(struct chaosimg_archive *a, int fd, bool all, const char *what)
 {
 	pthread_mutex_lock(&a->rules->lock);
-	tell(a->rules, fd, what);
+	tell(a->rules, fd, all, what);
 	pthread_mutex_unlock(&a->rules->lock);
 }
 
@@ -118,7 +118,7 @@ static int look(struct chaosimg_archive *a)
 		.dev = st.st_dev, .ino = st.st_ino, .ctime = st.st_ctim
 	};
 	if (err) {
-		tell(u, -1, chaosimg_errmsg());
+		tell(u, -1, false, chaosimg_errmsg());
 		return 0;
 	}
 	chaosimg_rules_free(u->rules);
@@ -140,6 +140,25 @@ static int current(struct chaosimg_archive *a, struct chaosimg_rules **out,
 	return err;
 }
 
+/* Its policy's name is the rules', which may be gone before the outcome is. */
+static void keep_name(struct rules_outcome *o)
+{
+	if (!o->policy)
+		return;
+	strcpy(o->named, o->policy);
+	o->policy = o->named;
+}
+
+static int match(const struct chaosimg_rules *rules,
+		 const struct dicom_source *src, struct rules_outcome *o)
+{
+	if (rules)
+		return rules_match(rules, src, o);
+	o->unsure = true;
+	o->cut.hold = "the archive's rules cannot be read";
+	return 0;
+}
+
 int rules_apply(struct chaosimg_archive *a, const struct dicom_source *src,
 		struct rules_outcome **out)
 {
@@ -151,6 +170,8 @@ int rules_apply(struct chaosimg_archive *a, const struct dicom_source *src,
 	if (a->fd < 0)
 		return 0;
 	ret = current(a, &rules, &some);
+	/* Where there are policies for them to choose, there are rules. */
+	some = some || keyring_has_policies(a->ring);
 	if (ret || !some || (rules && !rules->rule.n)) {
 		chaosimg_rules_free(rules);
 		return ret;
@@ -158,12 +179,10 @@ int rules_apply(struct chaosimg_archive *a, const struct dicom_source *src,
 	*out = calloc(1, sizeof(**out));
 	if (!*out)
 		ret = fail(ENOMEM, "out of memory");
-	else if (rules)
-		ret = rules_match(rules, src, *out);
 	else
-		(*out)->cut.hold = "the archive's rules cannot be read";
-	if (*out)
-		(*out)->policy = NULL;	/* is part of what is freed now */
+		ret = match(rules, src, *out);
+	if (ret >= 0)
+		keep_name(*out);
 	chaosimg_rules_free(rules);
 	if (ret < 0) {
 		free(*out);

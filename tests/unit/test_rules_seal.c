@@ -40,8 +40,9 @@ static struct {
 	char notice[256];
 } arc;
 
-static void on_held(void *ctx, int fd, const char *what)
+static void on_held(void *ctx, int fd, bool all, const char *what)
 {
+	assert_false(all);
 	assert_ptr_equal(ctx, &arc);
 	arc.fd = fd;
 	arc.notices++;
@@ -74,11 +75,14 @@ static void put_us(uint32_t tag, unsigned int v)
 	dcm_put_number(v, 2);
 }
 
-static void make_image(const char *modality, unsigned int rows)
+static void make_long_image(const char *modality, unsigned int rows,
+			    uint32_t more)
 {
 	dcm_part10(EXPLICIT_LE);
 	dcm_element(0x00080060, "CS", modality);
 	dcm_element(0x00100010, "PN", "Doe^Jane");
+	for (uint32_t i = 0; i < more; i++)
+		dcm_element(0x00210010 + i, "LO", "some sixty bytes that nobody needs to know and that are here");
 	put_us(0x00280002, 1);
 	dcm_element(0x00280004, "CS", "MONOCHROME2 ");
 	put_us(0x00280010, rows);
@@ -90,6 +94,11 @@ static void make_image(const char *modality, unsigned int rows)
 	pixels_at = dcm.len;
 	for (size_t i = 0; i < PIXELS_LEN; i++)
 		dcm.data[dcm.len++] = (uint8_t)rng_next(&state);
+}
+
+static void make_image(const char *modality, unsigned int rows)
+{
+	make_long_image(modality, rows, 0);
 }
 
 static int new_fd(const char *name)
@@ -273,6 +282,25 @@ static void test_changed(void **unused)
 	chaosimg_archive_close(arc.a);
 }
 
+/* What one request brings is looked at once, however long the header is. */
+static void test_long_header(void **unused)
+{
+	struct chaosimg_file *f;
+	int fd;
+
+	(void)unused;
+	open_archive("long");
+	set_rules("rule a\nhold frames\n");
+	make_long_image("US", ROWS, 300);
+	fd = new_fd("file");
+	f = write_file(fd, sizeof(dcm.data));
+	/* Its first chunks are still in memory. */
+	check_never(f, 20, ROWS - 20);
+	assert_int_equal(chaosimg_file_close(f), 0);
+	close(fd);
+	chaosimg_archive_close(arc.a);
+}
+
 /* The owner of the pixels after a file was written. */
 static unsigned int owner_after(void)
 {
@@ -382,6 +410,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_region),
 		cmocka_unit_test(test_changed),
+		cmocka_unit_test(test_long_header),
 		cmocka_unit_test(test_held),
 		cmocka_unit_test(test_rules_change),
 		cmocka_unit_test(test_foreign),
