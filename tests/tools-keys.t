@@ -174,6 +174,9 @@ class Terminal:
         self.text = b""
         self.pid, self.fd = pty.fork()
         if not self.pid:
+            # A shell that starts tests in the background has them ignored.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            signal.signal(signal.SIGQUIT, signal.SIG_DFL)
             if stdin is not None:
                 os.dup2(stdin, 0)
             if stdout is not None:
