@@ -553,7 +553,10 @@ static void complain(const struct mutation *m, uint64_t number,
 /* A file that a crash left open: what follows its snapshot has no meaning. */
 static const struct seen *left_open(void)
 {
-	return view_find(&readers[0].now, "left");
+	const struct seen *s = view_find(&readers[0].now, "left");
+
+	must(s);
+	return s;
 }
 
 static enum outcome judge_one(const struct view *v, const struct seen *want)
