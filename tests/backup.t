@@ -45,7 +45,7 @@ restored() {
 	mkdir -p "$work/there"
 	"$BUILD/chaosimgfs" -o ro,keyfile="$key" "$1" "$work/there" || return
 	"${2:-fingerprint}" "$work/there" || status=$?
-	umount "$work/there"
+	unmount "$work/there"
 	return $status
 }
 

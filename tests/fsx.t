@@ -72,8 +72,9 @@ variant "chunks of 4 KiB, each write at once" 4096 no_writeback
 variant "chunks of 8 KiB, two threads" 8192 threads=2
 
 cat >"$work/again" <<END
-#!/bin/sh
-umount "$mnt" && "$BUILD/chaosimgfs" -o "\$(cat "$work/options")" "$archive" "$mnt"
+#!/bin/bash
+$(declare -f unmount)
+unmount "$mnt" && "$BUILD/chaosimgfs" -o "\$(cat "$work/options")" "$archive" "$mnt"
 END
 chmod +x "$work/again"
 # The daemon that it mounts in the end is not a child of this shell.
@@ -84,7 +85,7 @@ mounted_anew() {
 }
 ok "mounted anew while it works" mounted_anew
 grep '^#' "$tap_log"
-umount "$mnt"
+unmount "$mnt"
 for chunk in 4096 8192 65536; do
 	ok "fsck finds nothing, chunks of $chunk" "$BUILD/chaosimg" fsck \
 		--dry-run --keyfile "$key" "$work/archive-$chunk"

@@ -18,7 +18,7 @@ crash() {
 	wait $daemon 2>/dev/null
 	daemon=
 	wait $worker
-	umount "$mnt" && archive_mount
+	unmount "$mnt" && archive_mount
 }
 
 : >"$work/journal"
@@ -51,7 +51,7 @@ left_open() {
 		return
 	wait $daemon 2>/dev/null
 	daemon=
-	umount "$mnt" || return
+	unmount "$mnt" || return
 	head -c 70000 /dev/urandom >>"$path"
 }
 ok "killed with an open file" left_open
@@ -96,7 +96,7 @@ over_dead() {
 	"$BUILD/chaosimgfs" -o "keyfile=$key,$1" "$archive" "$mnt" &&
 		[ "$(mounts)" = 1 ] && grep kept "$mnt/kept" || return
 	exec 5<&-
-	umount "$mnt" && [ "$(mounts)" = 0 ]
+	unmount "$mnt" && [ "$(mounts)" = 0 ]
 }
 for options in rw no_sandbox rw,replace; do
 	ok "mounted and killed" eval 'archive_mount && killed'
@@ -113,7 +113,7 @@ kept_dead() {
 	"$BUILD/chaosimgfs" -o "keyfile=$wrong.key" "$wrong" "$mnt" && return 1
 	[ "$(mounts)" = 1 ] || status=1
 	exec 5<&-
-	umount "$mnt" || status=1
+	unmount "$mnt" || status=1
 	return $status
 }
 ok "mounted and killed" eval 'archive_mount && killed'

@@ -33,7 +33,7 @@ told() {
 	! "$BUILD/chaosimgfs" -o "$*" "$edge" "$mnt" 2>"$work/said" &&
 		[ "$(wc -l <"$work/said")" = 1 ] && grep -q "$cause" "$work/said"
 	ok "$what" [ $? = 0 ]
-	! mountpoint -q "$mnt" || umount "$mnt"
+	! mountpoint -q "$mnt" || unmount "$mnt"
 }
 
 ok "parameters" "$BUILD/chaosimg" ingest params --keyfile "$key" "$archive" \

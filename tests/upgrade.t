@@ -176,5 +176,5 @@ got = subprocess.run(
      "elsewhere"], check=False, capture_output=True)
 ok("not at another place", got.returncode == 1 and
    b"nothing to replace" in got.stderr, got.stderr)
-subprocess.run(["umount", MNT], check=True)
+mounted.umount(MNT)
 done()

@@ -74,10 +74,20 @@ mount_folder() {
 	return 1
 }
 
+# unmount FOLDER: another program, such as df, may be looking at it just now
+unmount() {
+	local i
+	for ((i = 0; i < 50; i++)); do
+		umount "$1" 2>/dev/null && return
+		sleep 0.1
+	done
+	umount "$1"
+}
+
 # archive_umount: unmount; succeeds when the daemon has ended without an error
 archive_umount() {
 	local status=0
-	umount "$mnt" || return
+	unmount "$mnt" || return
 	wait $daemon || status=$?
 	daemon=
 	[ $status = 0 ] || tail -n 20 "$daemon_log" >&2

@@ -29,6 +29,16 @@ def make(*options):
     os.mkdir(MNT)
 
 
+def umount(at):
+    """Another program, such as df, may be looking at it just now."""
+    for _ in range(50):
+        if not subprocess.run(["umount", at], check=False,
+                              stderr=subprocess.DEVNULL).returncode:
+            return
+        time.sleep(0.1)
+    subprocess.run(["umount", at], check=True)
+
+
 class Mount:
     """with Mount(): the archive is mounted on MNT."""
 
@@ -70,7 +80,7 @@ class Mount:
     def __exit__(self, *_):
         if self.daemon.returncode is not None:
             return
-        subprocess.run(["umount", self.at], check=True)
+        umount(self.at)
         if self.daemon.wait(60):
             ok("the daemon ended well", False, self.daemon.returncode)
 
