@@ -16,15 +16,21 @@ opened with libchaosimg, some are mounted, with no repair before. In each
 - every directory that is there can be listed, and every name in it be read;
 - the archive opens with every key that it had, and not with one that it lost.
 
+What an ingest mount left is taken over into an archive and read with that one's
+key; and before it, now and then, the ingest mount is made again.
+
 STATES: how many for each workload (150); SEED; WORKLOAD: only this one.
 """
 
+import contextlib
 import os
 import random
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, "tests/lib")
@@ -37,6 +43,9 @@ STATES = int(os.environ.get("STATES", 150))
 SEED = int(os.environ.get("SEED", random.randrange(1 << 32)))
 ONLY = os.environ.get("WORKLOAD")
 MOUNT_EVERY = 50
+INGEST_EVERY = 10
+EDGE = "edge"
+EPOCH = 2
 RANDOM = random.Random(SEED)
 LONG = "n" * 250
 PRELOAD = {"LD_PRELOAD": os.path.join(BUILD, "tests/recorder.so")}
@@ -82,13 +91,21 @@ class Model:
     def contents(self, path):
         return self.versions[self.names[path]][-1][1]
 
+    @staticmethod
+    def real(path):
+        return os.path.join(MNT, path)
+
+    def prepare(self, path, number):
+        """A state, before it is read: what is wrong, and what was added."""
+        return [], {}
+
     # --- operations ---
 
     def write(self, path, at, data, new=False):
         if path not in self.names:
             self.make(path, b"")
             new = True
-        with open(f"{MNT}/{path}", "w+b" if new else "r+b") as f:
+        with open(self.real(path), "w+b" if new else "r+b") as f:
             f.seek(at)
             f.write(data)
         old = self.contents(path)
@@ -96,51 +113,51 @@ class Model:
                      old[at + len(data):])
 
     def truncate(self, path, length):
-        os.truncate(f"{MNT}/{path}", length)
+        os.truncate(self.real(path), length)
         old = self.contents(path)
         self.changed(path, old[:length] + bytes(max(0, length - len(old))))
 
     def sync(self, path):
-        fd = os.open(f"{MNT}/{path}", os.O_RDONLY)
+        fd = os.open(self.real(path), os.O_RDONLY)
         os.fsync(fd)
         os.close(fd)
-        if os.path.isdir(f"{MNT}/{path}"):
+        if os.path.isdir(self.real(path)):
             self.listed.setdefault(path, []).append(self.op)
         else:
             self.synced.setdefault(self.names[path], []).append(self.op)
 
     def mkdir(self, path):
-        os.mkdir(f"{MNT}/{path}")
+        os.mkdir(self.real(path))
         self.make(path, "dir")
 
     def symlink(self, target, path):
-        os.symlink(target, f"{MNT}/{path}")
+        os.symlink(target, self.real(path))
         self.make(path, ("link", target))
         self.synced[self.names[path]] = [self.op]
 
     def link(self, path, other):
-        os.link(f"{MNT}/{path}", f"{MNT}/{other}")
+        os.link(self.real(path), self.real(other))
         self.names[other] = self.names[path]
 
     def remove(self, path):
-        if os.path.isdir(f"{MNT}/{path}") and \
-                not os.path.islink(f"{MNT}/{path}"):
-            os.rmdir(f"{MNT}/{path}")
+        if os.path.isdir(self.real(path)) and \
+                not os.path.islink(self.real(path)):
+            os.rmdir(self.real(path))
         else:
-            os.unlink(f"{MNT}/{path}")
+            os.unlink(self.real(path))
         del self.names[path]
 
     def rename(self, path, other):
-        os.rename(f"{MNT}/{path}", f"{MNT}/{other}")
+        os.rename(self.real(path), self.real(other))
         for name in [n for n in self.names if n == path or
                      n.startswith(path + "/")]:
             self.names[other + name[len(path):]] = self.names.pop(name)
 
     def setxattr(self, path, name, value):
         if value is None:
-            os.removexattr(f"{MNT}/{path}", name)
+            os.removexattr(self.real(path), name)
         else:
-            os.setxattr(f"{MNT}/{path}", name, value)
+            os.setxattr(self.real(path), name, value)
         history = self.xattrs[self.names[path]]
         new = dict(history[-1][1])
         new[name] = value
@@ -155,6 +172,108 @@ class Model:
     def key(self, change, number, *args):
         self.chaosimg("key", *args)
         change(self.keys[-1], number)
+
+
+class Ingest(Mount):
+    """With the archive's parameters alone."""
+
+    def __init__(self, archive):
+        super().__init__(archive=archive)
+        self.options = f"no_sandbox,ingest,params=params,ingest-epoch={EPOCH}"
+
+
+class IngestModel(Model):
+    """Of a folder of ingest mounts, each of which is a folder in the archive."""
+
+    def __init__(self, log):
+        super().__init__(log)
+        self.mount = self.session = None
+
+    def real(self, path):
+        return os.path.join(MNT, os.path.relpath(path, self.session))
+
+    def at(self, path):
+        return f"{self.session}/{path}"
+
+    def begin(self):
+        """The session's folder is there for good as soon as it is mounted."""
+        before = sessions(EDGE)
+        with recorded(self.log):
+            self.mount = Ingest(EDGE).__enter__()
+        self.session, = sessions(EDGE) - before
+        self.make(self.session, "dir")
+        self.listed.setdefault(".", []).append(self.op)
+
+    def end(self):
+        """All is synced."""
+        self.mount.__exit__()
+        for path, obj in self.names.items():
+            if self.versions[obj][0][1] == "dir":
+                self.listed.setdefault(path, []).append(self.op)
+            else:
+                self.synced.setdefault(obj, []).append(self.op)
+
+    def store(self, path, contents, wait=0):
+        """Sync an image before it is closed; afterwards its keys may be gone."""
+        with open(self.real(path), "wb") as f:
+            f.write(contents[:5000])
+            f.flush()
+            time.sleep(wait)
+            f.write(contents[5000:])
+            f.flush()
+            os.fsync(f.fileno())
+        self.make(path, b"")
+        self.changed(path, contents)
+        self.synced[self.names[path]] = [self.op]
+
+    @staticmethod
+    def may(function, *args):
+        """Unless the keys are gone already."""
+        try:
+            function(*args)
+        except PermissionError:
+            pass
+
+    def prepare(self, path, number):
+        wrong, added = [], {}
+        if number % INGEST_EVERY == 0:
+            try:
+                added = again(path)
+            except (RuntimeError, OSError) as error:
+                wrong.append(f"it cannot be mounted again: {error}")
+        take_over(path)
+        return wrong, added
+
+
+def sessions(edge):
+    """What the archive calls the folders of ingest mounts."""
+    names_ = os.listdir(f"{edge}/data") if os.path.exists(f"{edge}/data") else []
+    return {n.replace("chaosimg.", "").replace(".", "-") for n in names_
+            if n.startswith("chaosimg.ingest.")}
+
+
+def again(edge):
+    """Mount it once more: what there is of that mount."""
+    before = sessions(edge)
+    with Ingest(edge):
+        with open(f"{MNT}/again", "wb") as f:
+            f.write(b"again")
+    session, = sessions(edge) - before
+    return {session: "dir", f"{session}/again": b"again"}
+
+
+def take_over(path):
+    """An archive in the folder's place, with all that belongs into it."""
+    edge = path + ".edge"
+    os.rename(path, edge)
+    shutil.copytree("empty", path, symlinks=True)
+    for below, start in (("keysets", ""), ("data", "chaosimg.ingest.")):
+        folder = os.path.join(edge, below)
+        for name in os.listdir(folder) if os.path.exists(folder) else []:
+            if name.startswith(start):
+                os.rename(os.path.join(folder, name),
+                          os.path.join(path, below, name))
+    shutil.rmtree(edge)
 
 
 # --- workloads ---------------------------------------------------------------
@@ -317,6 +436,49 @@ def policies(m):
     m.do(m.sync, "f0")
 
 
+def element(tag, vr, value):
+    """Of a DICOM file, little endian with explicit VRs; at most 64 KiB."""
+    long = vr in (b"OB", b"OW", b"UN")
+    return struct.pack("<HH", tag >> 16, tag & 0xffff) + vr + \
+        struct.pack("<2xI" if long else "<H", len(value)) + value
+
+
+def image():
+    """A patient, some text, and pixels."""
+    meta = element(0x00020010, b"UI", b"1.2.840.10008.1.2.1\0")
+    return bytes(128) + b"DICM" + \
+        element(0x00020000, b"UL", struct.pack("<I", len(meta))) + meta + \
+        element(0x00081030, b"LO", b"a study " * 500) + \
+        element(0x00100010, b"PN", b"DOE^JANE") + \
+        element(0x7fe00010, b"OW", RANDOM.randbytes(2 * RANDOM.randrange(9000)))
+
+
+def ingest(m):
+    """Twice an ingest mount, whose keysets come and go, in an empty folder."""
+    for _ in range(2):
+        m.do(m.begin)
+        m.do(m.mkdir, m.at("study"))
+        m.do(m.sync, m.session)
+        for name in ("0", "1", LONG):
+            m.do(m.store, m.at(f"study/{name}"), image())
+            m.do(m.sync, m.at("study"))
+        m.do(m.may, m.rename, m.at("study/0"), m.at(f"study/s{LONG}"))
+        m.do(m.sync, m.at("study"))
+        m.do(m.write, m.at("draft"), 0, data())
+        m.do(m.store, m.at("study/late"), image(), EPOCH + 1)
+        m.do(m.store, m.at("study/new"), image())
+        m.do(m.sync, m.at("study"))
+        m.do(m.mkdir, m.at("study/series"))
+        m.do(m.store, m.at("study/series/0"), image())
+        m.do(m.may, m.rename, m.at("study/series/0"), m.at("study/series/1"))
+        m.do(m.may, m.rename, m.at("study/new"), m.at(f"study/{LONG}"))
+        m.do(m.remove, m.at("study/1"))
+        m.do(m.sync, m.session)
+        m.do(m.may, m.write, m.at("study/late"), 100, data())
+        m.do(m.write, m.at("study/last"), 0, image())
+        m.do(m.end)
+
+
 # --- checking ----------------------------------------------------------------
 
 class Found:
@@ -409,8 +571,8 @@ def read_chunks(f, size):
 class Judge:
     """What a state has to hold, cut while operation @op was under way."""
 
-    def __init__(self, m, op, finished):
-        self.m, self.wrong = m, []
+    def __init__(self, m, op, finished, added):
+        self.m, self.wrong, self.added = m, [], added
         # The last operation that had ended, and the last that had begun.
         self.past, self.op = (op if finished else op - 1), op
 
@@ -435,6 +597,9 @@ class Judge:
             self.wrong.append(f"opened by keys {found.keys} only")
         if found.keys - self.m.keys[self.past] - self.m.keys[self.op]:
             self.wrong.append(f"opened by a removed key: {found.keys}")
+        for path, entry in self.added.items():
+            if found.entries.pop(path, None) != entry:
+                self.wrong.append(f"{path[:50]} was added, and is not there")
         paths = {p for s in self.m.after[:self.op + 1] for p in s}
         for path in paths:
             self.name(path, found)
@@ -515,6 +680,17 @@ class Judge:
 
 # --- running -----------------------------------------------------------------
 
+@contextlib.contextmanager
+def recorded(log):
+    """Who is started now."""
+    os.environ.update(PRELOAD, CHAOSIMG_RECORD=log)
+    try:
+        yield
+    finally:
+        for name in ("LD_PRELOAD", "CHAOSIMG_RECORD"):
+            del os.environ[name]
+
+
 def record(workload):
     """Run it on a mount; a Model and a Record."""
     log = os.path.abspath("log")
@@ -523,17 +699,26 @@ def record(workload):
             os.unlink(path)
     for path in ("key1", "key2"):
         run("keyfile", path)
+    if workload is ingest:
+        return record_ingest(log)
     nodes, root = scan(ARCHIVE)
     m = Model(log)
-    os.environ.update(PRELOAD, CHAOSIMG_RECORD=log)
+    with recorded(log):
+        mount = Mount("no_sandbox").__enter__()
     try:
-        with Mount("no_sandbox"):
-            for name in ("LD_PRELOAD", "CHAOSIMG_RECORD"):
-                del os.environ[name]
-            workload(m)
+        workload(m)
     finally:
-        for name in ("LD_PRELOAD", "CHAOSIMG_RECORD"):
-            os.environ.pop(name, None)
+        mount.__exit__()
+    return m, Record(log, nodes, root)
+
+
+def record_ingest(log):
+    """It mounts by itself."""
+    os.mkdir(EDGE)
+    run("ingest", "params", "--keyfile", KEY, ARCHIVE, "params")
+    nodes, root = scan(EDGE)
+    m = IngestModel(log)
+    ingest(m)
     return m, Record(log, nodes, root)
 
 
@@ -550,11 +735,12 @@ def states(m, r, folder, count):
         percent, ordered = (0, 100, 50, 90)[n % 4], n % 8 < 4
         path = os.path.join(folder, f"state{n}")
         r.build(r.state(cut, percent, ordered, RANDOM), path)
+        why, added = m.prepare(path, n)
         found = reader.read(path)
-        why = Judge(m, *where[cut - 1]).judge(found)
+        why += Judge(m, *where[cut - 1], added).judge(found)
         if not why and n % MOUNT_EVERY == 0:
             with Mounted(path):
-                why = Judge(m, *where[cut - 1]).judge(
+                why = Judge(m, *where[cut - 1], added).judge(
                     with_keys(read_mounted(), found))
         if why:
             wrong.append((n, cut, where[cut - 1], percent, ordered, why[:4]))
@@ -609,8 +795,8 @@ def main():
     make("--chunk-size", str(CHUNK))
     shutil.copytree(ARCHIVE, "empty", symlinks=True)
     folder = tmpfs()
-    for workload in (files, folders, names, links, keys, rekey,
-                     policies):
+    for workload in (files, folders, names, links, keys, rekey, policies,
+                     ingest):
         if ONLY and workload.__name__ != ONLY:
             continue
         shutil.rmtree(ARCHIVE)
