@@ -144,7 +144,8 @@ int inodes_init(void)
 	if (!table.bucket)
 		return -ENOMEM;
 	table.buckets = FIRST_BUCKETS;
-	fd = openat(fs.data_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	fd = TEMP_FAILURE_RETRY(openat(fs.data_fd, ".", O_PATH | O_DIRECTORY |
+				       O_CLOEXEC));
 	if (fd < 0)
 		return -errno;
 	if (fstat(fd, &st)) {

@@ -19,8 +19,8 @@ static int open_lock(int dirfd, const char *path, bool create)
 	struct stat st;
 	int fd;
 
-	fd = openat(dirfd, ARCHIVE_LOCK_NAME, flags | (create ? O_CREAT : 0),
-		    0600);
+	fd = TEMP_FAILURE_RETRY(openat(dirfd, ARCHIVE_LOCK_NAME,
+				       flags | (create ? O_CREAT : 0), 0600));
 	if (fd < 0 && errno == ENOENT)
 		return -ENOENT;
 	if (fd < 0)

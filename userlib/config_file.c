@@ -92,8 +92,8 @@ int config_file_read(int dirfd, const char *name, const char *where,
 		     char **text, size_t *len)
 {
 	/* Not blocked by a fifo that somebody put there. */
-	int fd = openat(dirfd, name,
-			O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	int fd = TEMP_FAILURE_RETRY(openat(dirfd, name, O_RDONLY | O_NOFOLLOW |
+					   O_NONBLOCK | O_CLOEXEC));
 	int ret;
 
 	if (fd < 0 && errno == ENOENT)
@@ -119,13 +119,14 @@ int config_file_write_fd(int fd, const char *text, size_t len)
 			len -= (size_t)n;
 		}
 	}
-	return fsync(fd);
+	return TEMP_FAILURE_RETRY(fsync(fd));
 }
 
 static int write_new(int dirfd, const char *name, const char *text, size_t len)
 {
-	int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW |
-			O_CLOEXEC, 0600);
+	int fd = TEMP_FAILURE_RETRY(openat(dirfd, name, O_WRONLY | O_CREAT |
+					   O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+					   0600));
 	int ret, err;
 
 	if (fd < 0)
@@ -152,7 +153,7 @@ int config_file_write(int dirfd, const char *name, const char *where,
 		unlinkat(dirfd, tmp, 0);
 		return ret;
 	}
-	if (fsync(dirfd))
+	if (TEMP_FAILURE_RETRY(fsync(dirfd)))
 		return fail_errno("%s", where);
 	return 0;
 }
@@ -167,7 +168,7 @@ int config_file_sync_parent(const char *path)
 	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	free(copy);
 	if (fd >= 0) {
-		ret = fsync(fd);
+		ret = TEMP_FAILURE_RETRY(fsync(fd));
 		close(fd);
 	}
 	return ret;

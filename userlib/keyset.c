@@ -155,8 +155,9 @@ void keyset_name(const uint8_t id[CHAOSIMG_ID_SIZE],
 
 int keysets_open(const struct chaosimg_archive *a, const char *path)
 {
-	int fd = openat(a->fd, "keysets",
-			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = TEMP_FAILURE_RETRY(openat(a->fd, "keysets", O_RDONLY |
+					   O_DIRECTORY | O_NOFOLLOW |
+					   O_CLOEXEC));
 
 	if (fd < 0 && errno == ENOENT)
 		return fail(ENOKEY, "%s/keysets: missing", path);
