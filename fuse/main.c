@@ -207,6 +207,21 @@ static int start_keeper(const struct options *o, const char *mountpoint)
 	return err ? complain("a second process", strerror(-err)) : 0;
 }
 
+/* What was never mounted has nothing to be synced, and leaves nothing. */
+static int finish(const struct options *o)
+{
+	int err = 0;
+
+	if (session_began() && !o->readonly && syncfs(fs.data_fd)) {
+		log_line(LOG_ERR, "%s: sync: %s", o->archive, strerror(errno));
+		err = -1;
+	}
+	if (o->ingest && !session_began())
+		chaosimg_ingest_discard(fs.archive);
+	chaosimg_archive_close(fs.archive);
+	return err;
+}
+
 static int serve_archive(struct options *o, const char *mountpoint)
 {
 	int err;
@@ -228,11 +243,8 @@ static int serve_archive(struct options *o, const char *mountpoint)
 	}
 	if (!err)
 		err = session_run(o, mountpoint, announce);
-	if (fs.archive && !o->readonly && syncfs(fs.data_fd)) {
-		log_line(LOG_ERR, "%s: sync: %s", o->archive, strerror(errno));
+	if (finish(o))
 		err = -1;
-	}
-	chaosimg_archive_close(fs.archive);
 	keeper_end();
 	return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }

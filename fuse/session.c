@@ -26,6 +26,7 @@ static struct {
 	pthread_t main;
 	sigset_t signals;
 	dev_t dev;
+	bool began;
 	_Atomic bool over;
 } session;
 
@@ -205,6 +206,7 @@ static int run_mounted(unsigned int threads)
 			 session.mountpoint);
 		return -1;
 	}
+	session.began = true;
 	err = serve(threads);
 	session.over = true;
 	mounted = is_mounted();
@@ -222,6 +224,11 @@ static int run_mounted(unsigned int threads)
 static bool is_kernel_cipher(const struct options *o)
 {
 	return o->cipher && !strcmp(o->cipher, "kernel");
+}
+
+bool session_began(void)
+{
+	return session.began;
 }
 
 int session_run(const struct options *o, const char *mountpoint,

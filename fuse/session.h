@@ -16,6 +16,9 @@
 int session_run(const struct options *o, const char *mountpoint,
 		void (*ready)(void));
 
+/** session_began() - Return: whether a program can have changed anything */
+bool session_began(void);
+
 struct inode;
 
 /** session_attributes_changed() - what the kernel remembers is not true now */

@@ -53,6 +53,13 @@ told "no time" "must be from 1" "ingest,params=$params,ingest-epoch=0"
 told "parameters without ingest" "are for ingest" \
 	"keyfile=$key,params=$params"
 is "nothing was made of that" "$(ls -A "$edge")" ""
+if command -v setpriv >/dev/null; then
+	fails "who may not mount" 1 "mount" setpriv --bounding-set=-sys_admin \
+		"$BUILD/chaosimgfs" -o "ingest,params=$params" "$edge" "$mnt"
+	is "leaves no keyset and no folder" "$(find "$edge" -mindepth 2)" ""
+else
+	skip "who may not mount leaves nothing" "needs setpriv"
+fi
 
 # --- a study, by DICOM's network protocol if there is DCMTK -------------------
 ok "ingest mount" ingest ingest-epoch=3 || bail "no ingest mount"

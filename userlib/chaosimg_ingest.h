@@ -56,6 +56,16 @@ int chaosimg_ingest_open(const char *path, const char *params, uint32_t epoch,
 			 struct chaosimg_archive **out);
 
 /**
+ * chaosimg_ingest_discard() - remove keyset and directory again
+ * @a: an archive that chaosimg_ingest_open() opened; NULL is allowed
+ *
+ * For when nothing can have been made in it yet, as mounting it failed. Does
+ * nothing if chaosimg_archive_lock() was not called, or failed, which removes
+ * them itself.
+ */
+void chaosimg_ingest_discard(struct chaosimg_archive *a);
+
+/**
  * chaosimg_ingest_expire() - forget keys whose time is over
  * @a: an archive that chaosimg_ingest_open() opened
  *

@@ -21,6 +21,8 @@
 #include "ingest_session.h"
 #include "keyset_policy.h"
 
+enum { INGEST_TMP_SIZE = sizeof(CHAOSIMG_TMP_PREFIX) + INGEST_HEX };
+
 /**
  * struct held_keyset - a keyset whose keys are still here
  * @set: its keys; first, so that a pointer to them is one to this
@@ -44,6 +46,7 @@ struct held_keyset {
  * @lock: protects the rest
  * @list: keysets whose keys are here, the newest first
  * @session: the session's id, once there is one
+ * @begun: keyset and directory of the session were made
  * @names: the session's names key
  * @dir_mac: the session's directory MAC key
  * @uid: the key of UIDs in masks
@@ -53,6 +56,7 @@ struct ingest {
 	uint32_t epoch;
 	pthread_mutex_t lock;
 	struct held_keyset *list;
+	bool begun;
 	uint8_t session[CHAOSIMG_ID_SIZE];
 	uint8_t names[CHAOSIMG_KEY_SIZE];
 	uint8_t dir_mac[CHAOSIMG_KEY_SIZE];
@@ -143,6 +147,15 @@ static time_t now(void)
 	return t.tv_sec;
 }
 
+static void remove_keyset(const struct chaosimg_archive *a,
+			  const uint8_t id[CHAOSIMG_ID_SIZE])
+{
+	char path[sizeof("keysets/") + KEYSET_NAME_SIZE] = "keysets/";
+
+	keyset_name(id, path + strlen(path));
+	unlinkat(a->fd, path, 0);
+}
+
 /* It is on the disk, wrapped, before any file is under it. */
 static int store(struct chaosimg_archive *a, const struct keyset *ks)
 {
@@ -154,6 +167,9 @@ static int store(struct chaosimg_archive *a, const struct keyset *ks)
 	if (!ret)
 		ret = keyset_store(a, path, ks, (const char *const *)wraps.text,
 				   wraps.n);
+	/* It may be there, although that failed. */
+	if (ret)
+		remove_keyset(a, ks->id);
 	policy_texts_free(&wraps);
 	return ret;
 }
@@ -319,6 +335,12 @@ static int make_folder(int fd, const char *name, mode_t mode)
 	return fail_errno("%s/%s", path, name);
 }
 
+static int open_folder(int fd, const char *name)
+{
+	return TEMP_FAILURE_RETRY(openat(fd, name, O_RDONLY | O_DIRECTORY |
+					 O_NOFOLLOW | O_CLOEXEC));
+}
+
 /* Owner and mode are those of data/, which stays when the mount ends. */
 static int take_after(int data, int fd)
 {
@@ -331,27 +353,32 @@ static int take_after(int data, int fd)
 	return 0;
 }
 
+static void temporary_name(const struct ingest *in, char tmp[INGEST_TMP_SIZE])
+{
+	strcpy(tmp, CHAOSIMG_TMP_PREFIX);
+	hex_encode(in->session, CHAOSIMG_ID_SIZE, tmp + strlen(tmp));
+}
+
 /* Under a temporary name until it has its id. */
 static int make_root(struct chaosimg_archive *a, int data)
 {
-	char tmp[sizeof(CHAOSIMG_TMP_PREFIX) + INGEST_HEX] = CHAOSIMG_TMP_PREFIX;
-	char name[INGEST_NAME_SIZE];
+	char tmp[INGEST_TMP_SIZE], name[INGEST_NAME_SIZE];
 	uint8_t id[CHAOSIMG_ID_SIZE];
 	int ret;
 
+	temporary_name(a->ingest, tmp);
 	ingest_stored_name(a->ingest->session, name);
-	hex_encode(a->ingest->session, CHAOSIMG_ID_SIZE, tmp + strlen(tmp));
 	if (mkdirat(data, tmp, 0700))
 		return fail_errno("data/%s", tmp);
-	a->data_fd = openat(data, tmp, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
-			    O_CLOEXEC);
+	a->data_fd = open_folder(data, tmp);
 	if (a->data_fd < 0)
 		return fail_errno("data/%s", tmp);
 	ret = take_after(data, a->data_fd);
 	if (!ret)
 		ret = chaosimg_dir_init(a, a->data_fd, NULL, id);
-	if (!ret && (fsync(a->data_fd) || renameat(data, tmp, data, name) ||
-		     fsync(data)))
+	if (!ret && (TEMP_FAILURE_RETRY(fsync(a->data_fd)) ||
+		     renameat(data, tmp, data, name) ||
+		     TEMP_FAILURE_RETRY(fsync(data))))
 		ret = fail_errno("data/%s", name);
 	return ret;
 }
@@ -365,8 +392,33 @@ static int begin(struct chaosimg_archive *a, int data)
 	if (ret)
 		return ret;
 	memcpy(in->session, ks->id, sizeof(in->session));
+	in->begun = true;
 	ingest_release(a, ks);
 	return make_root(a, data);
+}
+
+/* The keyset last: without it nobody could look into the directory. */
+void chaosimg_ingest_discard(struct chaosimg_archive *a)
+{
+	char tmp[INGEST_TMP_SIZE], name[INGEST_NAME_SIZE];
+	int data;
+
+	if (!a || !a->ingest->begun)
+		return;
+	a->ingest->begun = false;
+	temporary_name(a->ingest, tmp);
+	ingest_stored_name(a->ingest->session, name);
+	data = open_folder(a->fd, "data");
+	if (data >= 0) {
+		/* Under that name it would be missed. */
+		renameat(data, name, data, tmp);
+		if (a->data_fd >= 0)
+			unlinkat(a->data_fd, CHAOSIMG_DIR_ENTRY, 0);
+		unlinkat(data, tmp, AT_REMOVEDIR);
+		unlinkat(data, name, AT_REMOVEDIR);
+		close(data);
+	}
+	remove_keyset(a, a->ingest->session);
 }
 
 int ingest_begin(struct chaosimg_archive *a)
@@ -375,15 +427,16 @@ int ingest_begin(struct chaosimg_archive *a)
 
 	if (!ret)
 		ret = make_folder(a->fd, "data", 0777);
-	if (!ret && fsync(a->fd))
+	if (!ret && TEMP_FAILURE_RETRY(fsync(a->fd)))
 		ret = fail_errno("keysets, data");
 	if (ret)
 		return ret;
-	data = openat(a->fd, "data", O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
-		      O_CLOEXEC);
+	data = open_folder(a->fd, "data");
 	if (data < 0)
 		return fail_errno("data");
 	ret = begin(a, data);
 	close(data);
+	if (ret)
+		chaosimg_ingest_discard(a);
 	return ret;
 }
