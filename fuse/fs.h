@@ -231,6 +231,9 @@ void log_note_held(void *ctx, int fd, bool all, const char *what);
  */
 void log_held(struct inode *in);
 
+/** is_damage() - Return: what log_damage() says something of */
+bool is_damage(int err);
+
 /**
  * log_damage() - say which stored object is damaged, with chaosimg_errmsg()
  * @err: the library's negative error; those that are not damage are ignored

@@ -96,7 +96,7 @@ static void stored_path(int fd, char *out, size_t size)
 		snprintf(out, size, "%s", path);
 }
 
-static bool is_damage(int err)
+bool is_damage(int err)
 {
 	return err == -EIO || err == -EBADMSG || err == -ENOKEY ||
 	       err == -EPROTONOSUPPORT;

@@ -170,8 +170,12 @@ static int set_up(const struct options *o)
 static int check_root(void)
 {
 	uint8_t id[CHAOSIMG_ID_SIZE];
+	int err = dir_id(&fs.top, id);
 
-	return dir_id(&fs.top, id) ? -1 : 0;
+	/* Damage it has told itself. */
+	if (err && !is_damage(err))
+		complain_library();
+	return err ? -1 : 0;
 }
 
 /* The mount answers: leave the caller's terminal, and let the caller go. */
