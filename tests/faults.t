@@ -10,24 +10,31 @@ the program has to have had its error, or everything it wanted; nothing else may
 have changed; the same once more has to work; and after mounting anew all is as
 it was seen, and chaosimg fsck finds nothing.
 
+An ingest mount does some of the steps, too; and it is mounted, and gets a new
+keyset, with each call of that failing. What it left is looked at in an archive.
+
 FAULTS=all does all steps with all faults (some minutes); otherwise each step is
-done with two kinds of fault, at every third call. STEPS=name,.. picks steps, KINDS=name,.. faults.
+done with two kinds of fault, at every third call. STEPS=name,.. picks steps,
+or ingest; KINDS=name,.. faults.
 """
 
 import errno
+import glob
 import hashlib
 import mmap
 import os
 import re
 import struct
+import subprocess
 import sys
+import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, "tests/lib")
 sys.path.insert(0, "tests/faults")
 from tap import BUILD, done, ok, run, scratch           # noqa: E402
 from mounted import ARCHIVE, KEY, MNT, Mount, make, obstacle  # noqa: E402
-from steps import STEPS, tree                           # noqa: E402
+from steps import DATA, STEPS, tree, write              # noqa: E402
 
 # struct faults; the kinds as in faults.h
 LAYOUT = "<Iiqq32s"
@@ -41,6 +48,11 @@ KINDS = {
 }
 ALL = os.environ.get("FAULTS") == "all"
 MOST = 400          # more calls than any step makes
+EDGE = "edge"
+INGEST_STEPS = {"create", "create-long", "create-sync", "overwrite-sync", "append",
+                "mkdir", "mkdir-long", "mkdir-sync", "rmdir-full", "rename",
+                "rename-long", "rename-over", "rename-folder", "link", "unlink",
+                "unlink-long"}
 
 
 class Faults:
@@ -143,12 +155,14 @@ class Trial:
         self.wrong = []
         self.seen = {}
         self.old = self.new = None
+        self.within = ""
 
     def complain(self, at, what, *more):
         self.wrong.append(f"call {at} ({what}): " + " ".join(map(str, more)))
 
     def folder(self, at):
-        return os.path.join(MNT, f"{self.step.name}-{self.kind}-{at}")
+        return os.path.join(MNT, self.within,
+                            f"{self.step.name}-{self.kind}-{at}")
 
     def prepare(self, at):
         os.mkdir(self.folder(at))
@@ -236,6 +250,158 @@ class Trial:
                     if got.get(n) != want.get(n)])
 
 
+# --- ingest mounts -----------------------------------------------------------
+
+class IngestMount(FaultyMount):
+    """With the archive's parameters alone."""
+
+    def __init__(self, epoch=3600):
+        super().__init__(archive=EDGE)
+        self.options = f"ingest,params=params,ingest-epoch={epoch}"
+        self.before = sessions()
+
+    def session(self):
+        """What the archive calls this mount's folder."""
+        new, = sessions() - self.before
+        return new
+
+
+def sessions():
+    return {os.path.basename(path).replace("chaosimg.ingest.", "ingest-")
+            for path in glob.glob(f"{EDGE}/data/chaosimg.ingest.*")}
+
+
+def take_over():
+    """As Documentation/operations.rst says."""
+    subprocess.run(["cp", "-a", f"{EDGE}/keysets/.", f"{ARCHIVE}/keysets"],
+                   check=True)
+    subprocess.run(["cp", "-a", *glob.glob(f"{EDGE}/data/chaosimg.ingest.*"),
+                    f"{ARCHIVE}/data"], check=True)
+
+
+def everything(top):
+    return {os.path.join(where, name) for where, folders, files in os.walk(top)
+            for name in folders + files}
+
+
+class Ingest:
+    """A kind of fault at what ingest mounts alone do."""
+
+    def __init__(self, kind, faults):
+        self.kind = kind
+        self.faults = faults
+        self.wrong = []
+        self.failed = 0
+        self.stored = {}        # path in the archive -> may be less
+
+    def complain(self, at, what, *more):
+        self.wrong.append(f"call {at} ({what}): " + " ".join(map(str, more)))
+
+    def mounts(self):
+        """If it cannot be mounted, it says why, and nothing is left of it."""
+        for at in range(0, MOST, 1 if ALL else 3):
+            before = everything(EDGE)
+            said = os.path.getsize("daemon.log")
+            self.faults.arm(self.kind, at)
+            mount = IngestMount()
+            try:
+                with mount:
+                    what = self.faults.disarm()
+                    self.store(mount, "f")
+            except RuntimeError:
+                what = self.faults.disarm()
+                self.refused(at, what, before, said)
+                self.again()
+            if not what:
+                return
+            self.failed += 1
+
+    def store(self, mount, name):
+        write(f"{MNT}/{name}", DATA, sync=True)
+        self.stored[f"{mount.session()}/{name}"] = False
+
+    def again(self):
+        with IngestMount() as mount:
+            self.store(mount, "f")
+
+    def refused(self, at, what, before, said):
+        with open("daemon.log", "rb") as log:
+            log.seek(said)
+            lines = log.read().splitlines()
+        if len(lines) != 1 or not lines[0].startswith(b"chaosimgfs: "):
+            self.complain(at, what, "it says", lines)
+        # Who looks at the mount point with O_PATH is not interrupted.
+        if self.kind == "short" or (self.kind == "EINTR" and
+                                    not lines[-1].startswith(b"chaosimgfs: mnt:")):
+            self.complain(at, what, "not repeated:", lines)
+        left = everything(EDGE) - before - {
+            f"{EDGE}/{n}" for n in ("lock", "data", "keysets")}
+        if left:
+            self.complain(at, what, "is left:", left)
+
+    def keysets(self):
+        """A file needs a new keyset: it is there with it, or there is an error."""
+        with IngestMount(epoch=1) as mount:
+            for at in range(0, MOST, 1 if ALL else 3):
+                name = f"new-{self.kind}-{at}"
+                time.sleep(1.05)
+                self.faults.arm(self.kind, at)
+                try:
+                    self.store(mount, name)
+                    error = None
+                except OSError as e:
+                    error = e
+                what = self.faults.disarm()
+                if not what:
+                    return
+                self.failed += 1
+                if error:
+                    self.stored[f"{mount.session()}/{name}"] = True
+                    self.store(mount, name + "-again")
+                    if self.kind in ("EINTR", "short"):
+                        self.complain(at, what, "not repeated:", error)
+
+    def look(self):
+        for path, less in self.stored.items():
+            try:
+                with open(os.path.join(MNT, path), "rb") as f:
+                    got = f.read()
+            except OSError as error:
+                if not less or error.errno != errno.ENOENT:
+                    self.complain("-", "-", error)
+                continue
+            if not between(got, b"" if less else DATA, DATA):
+                self.complain("-", "-", path, "has wrong bytes")
+
+
+def ingest(faults):
+    os.mkdir(EDGE)
+    run("ingest", "params", "--keyfile", KEY, ARCHIVE, "params")
+    rounds = [Ingest(kind, faults) for kind in kinds_of(0)]
+    for r in rounds:
+        r.mounts()
+        r.keysets()
+    trials = [Trial(step, kind, faults) for number, step in enumerate(STEPS)
+              if step.name in INGEST_STEPS for kind in kinds_of(number)]
+    with IngestMount() as mount:
+        for trial in trials:
+            trial.warm()
+            trial.within = mount.session()
+    take_over()
+    with Mount():
+        for r in rounds:
+            r.look()
+            ok(f"ingest mounts, {r.kind}: {r.failed} calls",
+               not r.wrong and r.failed, *r.wrong[:40])
+        for trial in trials:
+            trial.after()
+            ok(f"ingest: {trial.step.name}, {trial.kind}: {len(trial.seen)} calls",
+               not trial.wrong, *trial.wrong[:40])
+    return sum(r.failed for r in rounds) + sum(len(t.seen) for t in trials)
+
+
+# --- all of it ---------------------------------------------------------------
+
 def fsck(*options):
     result = run("fsck", "--keyfile", KEY, *options, ARCHIVE)
     return result.returncode, result.stdout.decode(), result.stderr
@@ -304,12 +470,13 @@ def main():
     with Mount():
         ok("what nobody touched is as it was",
            tree(os.path.join(MNT, "control")) == control)
+    more = ingest(faults) if chosen("STEPS", ["ingest"], ["ingest"]) else 0
     check_fsck()
     with open("daemon.log", encoding="utf-8") as log:
         lines = [s for s in log if re.search("stands under|damaged|older than",
                                              s)]
     ok("and the daemon has seen no damage", not lines, *lines[:20])
-    print(f"# {sum(len(t.seen) for t in trials)} calls failed")
+    print(f"# {sum(len(t.seen) for t in trials) + more} calls failed")
     done()
 
 

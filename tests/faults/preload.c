@@ -171,7 +171,9 @@ CALL(int, open_by_handle_at, (int fd, struct file_handle *h, int flags),
 /* A new file takes space; a reply that is lost leaves no descriptor. */
 static int open_traits(int flags)
 {
-	return WAITS | (flags & (O_CREAT | __O_TMPFILE) ? SPACE : 0);
+	const bool makes = flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE;
+
+	return WAITS | (makes ? SPACE : 0);
 }
 
 EXPORT int openat64(int dirfd, const char *path, int flags, ...);
@@ -216,6 +218,35 @@ EXPORT ssize_t pwrite64(int fd, const void *buf, size_t len, off64_t off)
 		return real(fd, buf, len > 1 ? len / 2 : len, off);
 	case LOSE:
 		(void)!real(fd, buf, len, off);
+		return refuse();
+	default:
+		return refuse();
+	}
+}
+
+/* Of files; what is said to the log or to whoever waits is none. */
+static bool is_file(int fd)
+{
+	struct stat st;
+	int err = errno;
+	bool regular = !fstat(fd, &st) && S_ISREG(st.st_mode);
+
+	errno = err;
+	return regular;
+}
+
+EXPORT ssize_t write(int fd, const void *buf, size_t len)
+{
+	REAL(write, ssize_t, (int, const void *, size_t))
+
+	switch (fd > STDERR_FILENO && is_file(fd) ?
+		judge("write", CHANGES | SPACE | DATA | WAITS) : PASS) {
+	case PASS:
+		return real(fd, buf, len);
+	case HALF:
+		return real(fd, buf, len > 1 ? len / 2 : len);
+	case LOSE:
+		(void)!real(fd, buf, len);
 		return refuse();
 	default:
 		return refuse();
