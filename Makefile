@@ -297,7 +297,7 @@ install-lib: lib
 	$(INSTALL) -m 644 $(STATIC) $(SHARED) "$(DESTDIR)$(LIBDIR)"
 	ln -sf libchaosimg.so.$(VERSION) "$(DESTDIR)$(LIBDIR)/libchaosimg.so.$(SOVERSION)"
 	ln -sf libchaosimg.so.$(SOVERSION) "$(DESTDIR)$(LIBDIR)/libchaosimg.so"
-	$(INSTALL) -m 644 userlib/chaosimg.h userlib/chaosimg_abe.h userlib/chaosimg_rules.h userlib/chaosimg_ingest.h "$(DESTDIR)$(INCLUDEDIR)"
+	$(INSTALL) -m 644 $(wildcard userlib/chaosimg*.h) "$(DESTDIR)$(INCLUDEDIR)"
 	$(FILL) userlib/chaosimg.pc.in >"$(BUILD)/chaosimg.pc"
 	$(INSTALL) -m 644 "$(BUILD)/chaosimg.pc" "$(DESTDIR)$(LIBDIR)/pkgconfig"
 

@@ -49,7 +49,8 @@
 
 #include <fuse_lowlevel.h>
 
-#include "chaosimg.h"
+#include "chaosimg_names.h"
+#include "chaosimg_rekey.h"
 
 typedef uint8_t binding_t[CHAOSIMG_BINDING_SIZE];
 

@@ -180,7 +180,9 @@ def installed(folder):
         return
     usr = os.path.join(root, "usr")
     for name in ["bin/chaosimg", "bin/chaosimgfs", "include/chaosimg.h", "include/chaosimg_abe.h",
-                 "include/chaosimg_rules.h", "include/chaosimg_ingest.h",
+                 "include/chaosimg_check.h", "include/chaosimg_ingest.h",
+                 "include/chaosimg_names.h", "include/chaosimg_rekey.h",
+                 "include/chaosimg_rules.h",
                  "lib/libchaosimg.a", "lib/libchaosimg.so",
                  "lib/pkgconfig/chaosimg.pc", "share/man/man1/chaosimg.1",
                  "share/man/man1/chaosimg-init.1",

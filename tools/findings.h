@@ -3,6 +3,7 @@
 #ifndef FINDINGS_H
 #define FINDINGS_H
 
+#include "chaosimg_check.h"
 #include "tool.h"
 
 /**

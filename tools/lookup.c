@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "chaosimg_names.h"
 #include "tool.h"
 
 struct walk {

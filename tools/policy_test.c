@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "chaosimg_rekey.h"
 #include "policy.h"
 
 /**

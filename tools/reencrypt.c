@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "chaosimg_names.h"
 #include "rekey.h"
 
 enum {

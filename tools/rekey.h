@@ -3,6 +3,7 @@
 #ifndef REKEY_H
 #define REKEY_H
 
+#include "chaosimg_rekey.h"
 #include "tool.h"
 
 /**

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "archive_lock.h"
+#include "chaosimg_names.h"
 #include "config.h"
 #include "config_file.h"
 #include "error.h"

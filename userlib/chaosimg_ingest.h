@@ -9,7 +9,7 @@
 #ifndef CHAOSIMG_INGEST_API_H
 #define CHAOSIMG_INGEST_API_H
 
-#include "chaosimg.h"
+#include "chaosimg_names.h"
 
 #ifdef __cplusplus
 extern "C" {

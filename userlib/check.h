@@ -13,7 +13,7 @@
 #include <stdatomic.h>
 #include <sys/stat.h>
 
-#include "chaosimg.h"
+#include "chaosimg_check.h"
 
 enum {
 	CHECK_THREADS_MAX = 64,

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "chaosimg_names.h"
 #include "check.h"
 #include "error.h"
 

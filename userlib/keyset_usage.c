@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "chaosimg_names.h"
+#include "chaosimg_rekey.h"
 #include "config_change.h"
 #include "error.h"
 #include "file.h"

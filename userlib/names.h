@@ -10,6 +10,7 @@
 #include <openssl/evp.h>
 
 #include "archive.h"
+#include "chaosimg_names.h"
 #include "gcm.h"
 
 enum {

@@ -16,6 +16,8 @@
 
 #include <openssl/crypto.h>
 
+#include "chaosimg_names.h"
+#include "chaosimg_rekey.h"
 #include "error.h"
 #include "file.h"
 #include "hex.h"

@@ -15,6 +15,9 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "chaosimg_check.h"
+#include "chaosimg_names.h"
+#include "chaosimg_rekey.h"
 #include "fixture.h"
 #include "kernel.h"
 

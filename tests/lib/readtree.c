@@ -23,7 +23,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "chaosimg.h"
+#include "chaosimg_names.h"
 
 enum { STEP = 4096 };
 

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "chaosimg_check.h"
 #include "tamper.h"
 
 enum outcome { SAME, REFUSED, OLDER, MIXED, MISSING, OTHER, SPECIAL, WRONG,

@@ -4,6 +4,7 @@
 #define NAMES_ENV_H
 
 #include "archive.h"
+#include "chaosimg_names.h"
 
 /*
  * Two archives in memory that differ in their key alone; and, unless @top is

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "archive_env.h"
+#include "chaosimg_names.h"
 #include "hex.h"
 #include "keyring.h"
 

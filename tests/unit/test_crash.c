@@ -31,7 +31,7 @@
 #include <cmocka.h>
 
 #include "archive_env.h"
-#include "chaosimg.h"
+#include "chaosimg_check.h"
 #include "dicom_file.h"
 #include "file.h"
 #include "file_env.h"

@@ -19,6 +19,7 @@
 
 #include "archive_env.h"
 #include "chaosimg_abe.h"
+#include "chaosimg_rekey.h"
 #include "dicom_file.h"
 #include "file.h"
 #include "rng.h"

@@ -17,7 +17,8 @@
 #include <cmocka.h>
 
 #include "archive_env.h"
-#include "chaosimg.h"
+#include "chaosimg_check.h"
+#include "chaosimg_names.h"
 #include "file.h"
 
 /* Writes of this byte of a file fail; it stands before the C library's. */

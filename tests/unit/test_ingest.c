@@ -22,6 +22,7 @@
 #include "archive_env.h"
 #include "basenc.h"
 #include "chaosimg_ingest.h"
+#include "chaosimg_names.h"
 #include "fsck.h"
 #include "hex.h"
 #include "ingest.h"

@@ -15,6 +15,7 @@
 
 #include "archive.h"
 #include "archive_env.h"
+#include "chaosimg_rekey.h"
 
 enum { CHUNK = CHAOSIMG_CHUNK_DEFAULT, RECORD = CHUNK + 56, HEADER = 4096 };
 

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "archive_env.h"
+#include "chaosimg_names.h"
 #include "keyring.h"
 #include "keyset.h"
 #include "keyset_share.h"
