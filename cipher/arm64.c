@@ -35,10 +35,9 @@ CHAOSIMG_INLINE uint8x16_t words(u64 lo, u64 hi)
 }
 
 static void arm64_set_rounds(struct chaosimg_cipher_key *key,
-			     enum chaosimg_schedule which,
-			     const u8 rk[CHAOSIMG_ROUNDS + 1][CHAOSIMG_BLOCK])
+			     enum chaosimg_schedule which, const u8 k[32])
 {
-	__builtin_memcpy(key->u.v.rk[which], rk, sizeof(key->u.v.rk[which]));
+	chaosimg_aes256_expand(key->u.v.rk[which], k);
 }
 
 /* --- AES ---------------------------------------------------------------- */

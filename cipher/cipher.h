@@ -109,7 +109,7 @@ struct chaosimg_hash {
  * @needs: CHAOSIMG_CPU_* bits
  * @simd: uses vector registers
  * @image_size: bytes of chaosimg_image.u that set_image() fills
- * @set_rounds: take over one of the two schedules
+ * @set_rounds: make one of the two schedules from its AES-256 key
  * @set_hash: derive what POLYVAL needs from h
  * @set_image: derive the own form of the matrices from lu
  * @aes: plain AES-256 of some blocks; @dst may be @src
@@ -129,8 +129,7 @@ struct chaosimg_cipher_impl {
 	bool simd;
 	size_t image_size;
 	void (*set_rounds)(struct chaosimg_cipher_key *key,
-			   enum chaosimg_schedule which,
-			   const u8 rk[CHAOSIMG_ROUNDS + 1][CHAOSIMG_BLOCK]);
+			   enum chaosimg_schedule which, const u8 k[32]);
 	void (*set_hash)(struct chaosimg_cipher_key *key);
 	void (*set_image)(struct chaosimg_image *image);
 	void (*aes)(const struct chaosimg_cipher_key *key,

@@ -265,12 +265,13 @@ static void decrypt_planes(u64 q[8], const u64 (*rk)[8], const u64 (*m)[64])
 
 /* Round key r, as far behind as the state is, with SubBytes' constant. */
 static void generic_set_rounds(struct chaosimg_cipher_key *key,
-			       enum chaosimg_schedule which,
-			       const u8 rk[CHAOSIMG_ROUNDS + 1][CHAOSIMG_BLOCK])
+			       enum chaosimg_schedule which, const u8 k[32])
 {
+	u8 rk[CHAOSIMG_ROUNDS + 1][CHAOSIMG_BLOCK];
 	u8 b[LANES * CHAOSIMG_BLOCK];
 	int r, i, row, col;
 
+	chaosimg_aes256_expand(rk, k);
 	for (r = 0; r <= CHAOSIMG_ROUNDS; r++) {
 		for (i = 0; i < LANES * CHAOSIMG_BLOCK; i++) {
 			row = i & 3;
@@ -280,6 +281,7 @@ static void generic_set_rounds(struct chaosimg_cipher_key *key,
 		}
 		pack(key->u.sliced[which][r], b);
 	}
+	chaosimg_wipe(rk, sizeof(rk));
 	chaosimg_wipe(b, sizeof(b));
 }
 

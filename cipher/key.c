@@ -48,21 +48,17 @@ void chaosimg_cipher_set_key(struct chaosimg_cipher_key *key,
 			     const struct chaosimg_cipher_impl *impl,
 			     const u8 k[32])
 {
-	u8 rk[CHAOSIMG_ROUNDS + 1][CHAOSIMG_BLOCK];
 	u8 b[4 * CHAOSIMG_BLOCK] = { 0 };
 	int i;
 
 	key->impl = impl;
-	chaosimg_aes256_expand(rk, k);
-	impl->set_rounds(key, CHAOSIMG_MAIN, (const u8 (*)[CHAOSIMG_BLOCK])rk);
+	impl->set_rounds(key, CHAOSIMG_MAIN, k);
 	for (i = 0; i < 4; i++)
 		b[CHAOSIMG_BLOCK * i] = (u8)i;
 	impl->aes(key, CHAOSIMG_MAIN, b, b, 4);
 	__builtin_memcpy(key->h, b, CHAOSIMG_BLOCK);
 	__builtin_memcpy(key->l, b + CHAOSIMG_BLOCK, CHAOSIMG_BLOCK);
 	impl->set_hash(key);
-	chaosimg_aes256_expand(rk, b + 2 * CHAOSIMG_BLOCK);
-	impl->set_rounds(key, CHAOSIMG_CHAOS, (const u8 (*)[CHAOSIMG_BLOCK])rk);
-	chaosimg_wipe(rk, sizeof(rk));
+	impl->set_rounds(key, CHAOSIMG_CHAOS, b + 2 * CHAOSIMG_BLOCK);
 	chaosimg_wipe(b, sizeof(b));
 }

@@ -25,12 +25,40 @@ void chaosimg_pclmul_polyval(const struct chaosimg_cipher_key *key,
 			     u8 acc[CHAOSIMG_BLOCK], const u8 *src,
 			     size_t blocks, u64 flip);
 
-/* The instructions take the round keys as they are. */
-static void x86_set_rounds(struct chaosimg_cipher_key *key,
-			   enum chaosimg_schedule which,
-			   const u8 rk[CHAOSIMG_ROUNDS + 1][CHAOSIMG_BLOCK])
+/* Each word is the sum of those up to it of the round key before, and of @t. */
+CHAOSIMG_INLINE __m128i next_round_key(__m128i before, __m128i t)
 {
-	__builtin_memcpy(key->u.v.rk[which], rk, sizeof(key->u.v.rk[which]));
+	before ^= _mm_slli_si128(before, 4);
+	before ^= _mm_slli_si128(before, 8);
+	return before ^ t;
+}
+
+/*
+ * AES-256 key expansion (FIPS 197, 5.2): even round keys take SubWord(RotWord())
+ * of the last word, odd ones SubWord() alone. The instruction gives both, but
+ * its Rcon can only be a constant.
+ */
+static void x86_set_rounds(struct chaosimg_cipher_key *key,
+			   enum chaosimg_schedule which, const u8 k[32])
+{
+	u8 (*rk)[CHAOSIMG_BLOCK] = key->u.v.rk[which];
+	__m128i a = load(k), b = load(k + CHAOSIMG_BLOCK), t;
+	__m128i rcon = _mm_set1_epi32(1);
+	int r;
+
+	store(rk[0], a);
+	store(rk[1], b);
+	for (r = 2; r <= CHAOSIMG_ROUNDS; r++) {
+		t = _mm_aeskeygenassist_si128(r & 1 ? a : b, 0);
+		if (r & 1) {
+			b = next_round_key(b, _mm_shuffle_epi32(t, 0xaa));
+			store(rk[r], b);
+			continue;
+		}
+		a = next_round_key(a, _mm_shuffle_epi32(t, 0xff) ^ rcon);
+		rcon = _mm_slli_epi32(rcon, 1);
+		store(rk[r], a);
+	}
 }
 
 /* AES-256 of @n blocks, side by side. */
