@@ -542,12 +542,12 @@ static int begins_with_item(struct walk *w, const struct level *s, uint64_t pos,
 static int walk_defined(struct walk *w, const struct level *l,
 			const struct dicom_element *e)
 {
-	struct level s = sequence_level(l, e);
+	struct level s;
 	bool descend = false;
 	int err;
 
-	if (dicom_compartment(e->tag) != CHAOSIMG_PIXELS &&
-	    may_hold_items(e)) {
+	if (may_hold_items(e) && dicom_compartment(e->tag) != CHAOSIMG_PIXELS) {
+		s = sequence_level(l, e);
 		err = begins_with_item(w, &s, e->value, &descend);
 		if (err)
 			return err;

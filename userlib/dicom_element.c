@@ -8,10 +8,23 @@
 
 static const uint32_t undefined_length = 0xffffffff;
 
-static int move_window(struct dicom_reader *r, uint64_t off, size_t need)
+/*
+ * Up to a place in the file that is a multiple of the window: what a chunk holds
+ * behind that has to be decrypted, and may not be needed.
+ */
+static size_t window_len(const struct dicom_reader *r, uint64_t off, size_t need)
 {
 	uint64_t left = r->src->length - off;
-	size_t len = left < DICOM_WINDOW ? (size_t)left : DICOM_WINDOW;
+	size_t len = DICOM_WINDOW - (size_t)(off % DICOM_WINDOW);
+
+	if (len < need)
+		len = DICOM_WINDOW;
+	return left < len ? (size_t)left : len;
+}
+
+static int move_window(struct dicom_reader *r, uint64_t off, size_t need)
+{
+	size_t len = window_len(r, off, need);
 	ssize_t got;
 
 	r->len = 0;
@@ -100,23 +113,35 @@ int dicom_read_item(struct dicom_reader *r, uint64_t off, uint64_t end,
 	return value_fits(e, end) ? DICOM_OK : DICOM_BROKEN;
 }
 
-static bool vr_in_list(const uint8_t *vr, const char *list)
-{
-	for (; *list; list += 2)
-		if (vr[0] == (uint8_t)list[0] && vr[1] == (uint8_t)list[1])
-			return true;
-	return false;
-}
+#define VR(a, b) ((a) << 8 | (b))
 
 /* PS3.5 section 7.1.2: those with a 16-bit and those with a 32-bit length. */
 static bool vr_is_short(const uint8_t *vr)
 {
-	return vr_in_list(vr, "AEASATCSDADSDTFDFLISLOLTPNSHSLSSSTTMUIULUS");
+	switch (VR(vr[0], vr[1])) {
+	case VR('A', 'E'): case VR('A', 'S'): case VR('A', 'T'):
+	case VR('C', 'S'): case VR('D', 'A'): case VR('D', 'S'):
+	case VR('D', 'T'): case VR('F', 'D'): case VR('F', 'L'):
+	case VR('I', 'S'): case VR('L', 'O'): case VR('L', 'T'):
+	case VR('P', 'N'): case VR('S', 'H'): case VR('S', 'L'):
+	case VR('S', 'S'): case VR('S', 'T'): case VR('T', 'M'):
+	case VR('U', 'I'): case VR('U', 'L'): case VR('U', 'S'):
+		return true;
+	}
+	return false;
 }
 
 static bool vr_is_long(const uint8_t *vr)
 {
-	return vr_in_list(vr, "OBODOFOLOVOWSQSVUCUNURUTUV");
+	switch (VR(vr[0], vr[1])) {
+	case VR('O', 'B'): case VR('O', 'D'): case VR('O', 'F'):
+	case VR('O', 'L'): case VR('O', 'V'): case VR('O', 'W'):
+	case VR('S', 'Q'): case VR('S', 'V'): case VR('U', 'C'):
+	case VR('U', 'N'): case VR('U', 'R'): case VR('U', 'T'):
+	case VR('U', 'V'):
+		return true;
+	}
+	return false;
 }
 
 static bool is_capital(uint8_t c)

@@ -130,11 +130,12 @@ static int step_start(struct dicom_outline *o, struct dicom_reader *r)
 static void note_value(struct dicom_outline *o, const struct dicom_element *e,
 		       uint64_t end)
 {
-	enum chaosimg_compartment c = dicom_compartment(e->tag);
 	bool items = !e->vr[0] || dicom_vr_is(e, "SQ") || dicom_vr_is(e, "UN");
+	enum chaosimg_compartment c;
 
 	if (end - e->value < OUTLINE_VALUE_MIN)
 		return;
+	c = dicom_compartment(e->tag);
 	o->from = e->value;
 	o->to = end;
 	o->set = held_bit(c);
