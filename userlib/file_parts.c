@@ -109,7 +109,7 @@ void parts_free(struct part parts[PART_COUNT])
  * struct region - while it is written
  * @p: where in the header that will name it
  * @sum: of what was made
- * @buf: what is made and not yet written
+ * @buf: what is made and not yet written; the thread's scratch buffer
  * @used: bytes of @buf
  * @at: where in the stored file they go
  */
@@ -187,12 +187,12 @@ int parts_write(struct chaosimg_file *f, const struct part parts[PART_COUNT],
 
 	memset(&h->parts, 0, sizeof(h->parts));
 	r.at = h->parts.offset = stored_size(h->length, f->chunk_size);
-	r.buf = malloc(RUN_BYTES + record_size(f->chunk_size) + RECORD_CHECKSUM);
+	r.buf = scratch(RUN_BYTES + record_size(f->chunk_size) +
+			RECORD_CHECKSUM);
 	r.sum = XXH3_createState();
 	err = r.buf && r.sum ? write_region(&r, parts) :
 			       fail(ENOMEM, "out of memory");
 	XXH3_freeState(r.sum);
-	free(r.buf);
 	h->parts.length = r.at - h->parts.offset;
 	if (!err && TEMP_FAILURE_RETRY(ftruncate(f->fd, (off_t)
 						 (f->base + sealed_size(h)))))
