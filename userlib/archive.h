@@ -246,15 +246,7 @@ void names_free(struct name_keys *k);
 int hkdf_expand(const uint8_t key[CHAOSIMG_KEY_SIZE], const void *info,
 		size_t info_len, uint8_t *out, size_t len);
 
-/**
- * hmac_sha256() - RFC 2104
- * @key: the key, @key_len bytes
- * @key_len: at most 64
- * @data: what it is of, @len bytes
- * @len: its length
- * @out: receives it
- * Return: 0, -ENOMEM, or -EINVAL for a longer key.
- */
+/** hmac_sha256() - RFC 2104. Return: 0 or -ENOMEM */
 int hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
 		uint8_t out[32]);
 

@@ -1,132 +1,162 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/*
- * Keys from keys: HMAC and HKDF-Expand over SHA-256 by OpenSSL. Its own HMAC and
- * HKDF spend more time on looking after themselves than on so little data, of
- * which a stored file has a dozen pieces.
- */
+/* Keys from keys: HKDF-Expand and HMAC, by OpenSSL. */
 #include <errno.h>
 #include <pthread.h>
-#include <string.h>
 
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
 
 #include "archive.h"
 #include "error.h"
 
-enum {
-	BLOCK = 64,	/* bytes that SHA-256 takes at once */
-	DIGEST = 32,
-	INNER = 0x36,
-	OUTER = 0x5c,
-};
-
-/** struct text - what is hashed, in up to three parts */
-struct text {
-	struct {
-		const void *p;
-		size_t len;
-	} part[3];
-};
-
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t tls_key;
 static bool ready;
-static EVP_MD *sha256;
+static EVP_KDF *hkdf;
 
 static void context_free(void *ctx)
 {
-	EVP_MD_CTX_free(ctx);	/* wipes it */
+	EVP_KDF_CTX_free(ctx);
 }
 
 static void init_once(void)
 {
-	sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-	ready = sha256 && !pthread_key_create(&tls_key, context_free);
+	hkdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
+	ready = hkdf && !pthread_key_create(&tls_key, context_free);
 }
 
-/* Making one costs as much as hashing: it is done once a thread. */
-static EVP_MD_CTX *context(void)
+static bool set_mode(EVP_KDF_CTX *ctx)
 {
-	EVP_MD_CTX *ctx;
+	int mode = EVP_KDF_HKDF_MODE_EXPAND_ONLY;
+	char digest[] = "SHA256";
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_utf8_string(OSSL_KDF_PARAM_DIGEST, digest,
+				       sizeof(digest) - 1),
+		OSSL_PARAM_int(OSSL_KDF_PARAM_MODE, &mode),
+		OSSL_PARAM_END
+	};
+
+	return EVP_KDF_CTX_set_params(ctx, params) == 1;
+}
+
+static EVP_KDF_CTX *new_context(void)
+{
+	EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(hkdf);
+
+	if (ctx && set_mode(ctx) && !pthread_setspecific(tls_key, ctx))
+		return ctx;
+	EVP_KDF_CTX_free(ctx);
+	return NULL;
+}
+
+/* Finding digest and mode costs as much as deriving: it is done once a thread. */
+static EVP_KDF_CTX *context(void)
+{
+	EVP_KDF_CTX *ctx;
 
 	pthread_once(&once, init_once);
 	if (!ready)
 		return NULL;
 	ctx = pthread_getspecific(tls_key);
-	if (ctx)
-		return ctx;
-	ctx = EVP_MD_CTX_new();
-	if (ctx && !pthread_setspecific(tls_key, ctx))
-		return ctx;
-	EVP_MD_CTX_free(ctx);
-	return NULL;
+	return ctx ? ctx : new_context();
 }
 
-/* One of HMAC's two hashes, of the padded key and a text. */
-static bool keyed_hash(EVP_MD_CTX *ctx, const uint8_t *key, size_t key_len,
-		       uint8_t pad, const struct text *t, uint8_t out[DIGEST])
+static bool derive(EVP_KDF_CTX *ctx, const uint8_t *key, const void *info,
+		   size_t info_len, uint8_t *out, size_t len)
 {
-	uint8_t block[BLOCK] = { 0 };
-	bool ok;
+	static const uint8_t none[CHAOSIMG_KEY_SIZE];
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_octet_string(OSSL_KDF_PARAM_KEY, (void *)key,
+					CHAOSIMG_KEY_SIZE),
+		OSSL_PARAM_octet_string(OSSL_KDF_PARAM_INFO, (void *)info,
+					info_len),
+		OSSL_PARAM_END
+	};
+	bool ok = EVP_KDF_derive(ctx, out, len, params) == 1;
 
-	memcpy(block, key, key_len);
-	for (int i = 0; i < BLOCK; i++)
-		block[i] ^= pad;
-	ok = EVP_DigestInit_ex2(ctx, sha256, NULL) &&
-	     EVP_DigestUpdate(ctx, block, BLOCK);
-	OPENSSL_cleanse(block, sizeof(block));
-	for (int i = 0; ok && i < 3; i++)
-		ok = EVP_DigestUpdate(ctx, t->part[i].p, t->part[i].len);
-	return ok && EVP_DigestFinal_ex(ctx, out, NULL);
+	/* The context keeps a copy, and wipes it when it gets another. */
+	params[0].data = (void *)none;
+	params[1] = OSSL_PARAM_construct_end();
+	return EVP_KDF_CTX_set_params(ctx, params) == 1 && ok;
 }
 
-static bool hmac(EVP_MD_CTX *ctx, const uint8_t *key, size_t key_len,
-		 const struct text *t, uint8_t out[DIGEST])
-{
-	uint8_t inner[DIGEST];
-	const struct text outer = { .part = { { inner, DIGEST } } };
-	bool ok = keyed_hash(ctx, key, key_len, INNER, t, inner) &&
-		  keyed_hash(ctx, key, key_len, OUTER, &outer, out);
-
-	OPENSSL_cleanse(inner, sizeof(inner));
-	/* The last digest, a key it may be, is still in the context. */
-	return EVP_DigestInit_ex2(ctx, sha256, NULL) && ok;
-}
-
-int hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
-		uint8_t out[DIGEST])
-{
-	const struct text t = { .part = { { data, len } } };
-	EVP_MD_CTX *ctx = context();
-
-	if (key_len > BLOCK)
-		return fail(EINVAL, "HMAC-SHA256: the key is too long");
-	return ctx && hmac(ctx, key, key_len, &t, out) ?
-		       0 : fail(ENOMEM, "HMAC-SHA256: no memory");
-}
-
-/* T(i) = HMAC(key, T(i - 1) || info || i), from 1 on; T(0) is empty. */
 int hkdf_expand(const uint8_t key[CHAOSIMG_KEY_SIZE], const void *info,
 		size_t info_len, uint8_t *out, size_t len)
 {
-	EVP_MD_CTX *ctx = context();
-	uint8_t t[DIGEST], number = 1;
-	bool ok = ctx != NULL;
+	EVP_KDF_CTX *ctx = context();
 
-	for (size_t done = 0, n; ok && done < len; done += n, number++) {
-		const struct text text = { .part = {
-			{ t, done ? DIGEST : 0 }, { info, info_len },
-			{ &number, 1 },
-		} };
-
-		ok = hmac(ctx, key, CHAOSIMG_KEY_SIZE, &text, t);
-		n = len - done < DIGEST ? len - done : DIGEST;
-		memcpy(out + done, t, n);
+	if (!ctx)
+		return fail(ENOMEM, "HKDF: no memory");
+	/* OpenSSL 3.0 takes the length of the info before for none's. */
+	if (!info_len) {
+		EVP_KDF_CTX_reset(ctx);
+		if (!set_mode(ctx))
+			return fail(ENOMEM, "HKDF: no memory");
 	}
-	OPENSSL_cleanse(t, sizeof(t));
-	if (ok)
+	if (derive(ctx, key, info, info_len, out, len))
 		return 0;
 	OPENSSL_cleanse(out, len);
-	return fail(ENOMEM, "HKDF: no memory");
+	return fail(ENOMEM, "HKDF: derivation failed");
+}
+
+/* --- HMAC ------------------------------------------------------------------- */
+
+static pthread_once_t mac_once = PTHREAD_ONCE_INIT;
+static pthread_key_t mac_tls_key;
+static bool mac_ready;
+static EVP_MAC *hmac;
+
+static void mac_context_free(void *ctx)
+{
+	EVP_MAC_CTX_free(ctx);
+}
+
+static void init_mac_once(void)
+{
+	hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	mac_ready = hmac && !pthread_key_create(&mac_tls_key, mac_context_free);
+}
+
+/* As with HKDF, finding it takes longer than what it does. */
+static EVP_MAC_CTX *mac_context(void)
+{
+	char digest[] = "SHA256";
+	const OSSL_PARAM params[] = {
+		OSSL_PARAM_utf8_string(OSSL_MAC_PARAM_DIGEST, digest,
+				       sizeof(digest) - 1),
+		OSSL_PARAM_END
+	};
+	EVP_MAC_CTX *ctx;
+
+	pthread_once(&mac_once, init_mac_once);
+	if (!mac_ready)
+		return NULL;
+	ctx = pthread_getspecific(mac_tls_key);
+	if (ctx)
+		return ctx;
+	ctx = EVP_MAC_CTX_new(hmac);
+	if (ctx && EVP_MAC_CTX_set_params(ctx, params) &&
+	    !pthread_setspecific(mac_tls_key, ctx))
+		return ctx;
+	EVP_MAC_CTX_free(ctx);
+	return NULL;
+}
+
+int hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
+		uint8_t out[32])
+{
+	static const uint8_t none[CHAOSIMG_KEY_SIZE];
+	EVP_MAC_CTX *ctx = mac_context();
+	size_t n;
+	bool ok = ctx && EVP_MAC_init(ctx, key, key_len, NULL) &&
+		  EVP_MAC_update(ctx, data, len) &&
+		  EVP_MAC_final(ctx, out, &n, 32);
+
+	/* The context keeps a copy of the key until it gets another. */
+	if (ctx)
+		ok &= EVP_MAC_init(ctx, none, sizeof(none), NULL);
+	return ok ? 0 : fail(ENOMEM, "HMAC-SHA256: no memory");
 }
