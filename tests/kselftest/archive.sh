@@ -23,10 +23,15 @@ open_archive() {
 		"$mnt" >>"$work/daemon.log" 2>&1 &
 	daemon=$!
 	for _ in $(seq 300); do
-		! grep -q " $mnt fuse" /proc/mounts || return 0
+		if grep -q " $mnt fuse" /proc/mounts; then
+			# It answers when all is set up.
+			ls "$mnt" >"$work/listed" && return
+			break
+		fi
 		kill -0 $daemon 2>/dev/null || break
 		sleep 0.1
 	done
+	kill $daemon 2>/dev/null
 	wait $daemon
 	daemon=
 	cat "$work/daemon.log"
