@@ -532,12 +532,10 @@ bool policy_turn(struct chaosimg_file *f, const struct keyset *ks);
  * @o: what they say, or NULL
  * @from: where the value begins that the outline came to
  * @set: the compartments that it belongs to, if all is as it should be
+ * Return: is it to change over? Then the caller lets policy_follow() do so.
  */
-void policy_notice(struct chaosimg_file *f, const struct rules_outcome *o,
+bool policy_notice(struct chaosimg_file *f, const struct rules_outcome *o,
 		   uint64_t from, unsigned int set);
-
-/** policy_turns() - is it to change over? */
-bool policy_turns(struct chaosimg_file *f);
 
 /** policy_follow() - do so, if it can; the caller does not hold rw */
 void policy_follow(struct chaosimg_file *f);
@@ -559,8 +557,9 @@ const char *policy_settle(struct chaosimg_file *f,
  * @data: what is about to be stored, and was fed to the outline
  * @len: its length
  * @off: where it begins in the file
+ * Return: as policy_notice()
  */
-void outline_rules(struct chaosimg_file *f, const void *data, size_t len,
+bool outline_rules(struct chaosimg_file *f, const void *data, size_t len,
 		   uint64_t off);
 
 /* --- file_parts.c: what those read who hold some compartments --- */

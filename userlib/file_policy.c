@@ -148,10 +148,11 @@ bool policy_turn(struct chaosimg_file *f, const struct keyset *ks)
 
 /* --- while it is being written ----------------------------------------------- */
 
-void policy_notice(struct chaosimg_file *f, const struct rules_outcome *o,
+bool policy_notice(struct chaosimg_file *f, const struct rules_outcome *o,
 		   uint64_t from, unsigned int set)
 {
 	const struct keyset *ks = right_keyset(f, o);
+	bool turns;
 
 	pthread_mutex_lock(&f->lock);
 	f->turn = NULL;
@@ -164,14 +165,6 @@ void policy_notice(struct chaosimg_file *f, const struct rules_outcome *o,
 	if (f->outline.from == from)
 		f->outline.set = set;
 	f->ruled = from;
-	pthread_mutex_unlock(&f->lock);
-}
-
-bool policy_turns(struct chaosimg_file *f)
-{
-	bool turns;
-
-	pthread_mutex_lock(&f->lock);
 	turns = f->turn;
 	pthread_mutex_unlock(&f->lock);
 	return turns;

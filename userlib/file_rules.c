@@ -74,10 +74,11 @@ static unsigned int set_by_rules(const struct rules_outcome *o)
 	return set;
 }
 
-static void apply(struct chaosimg_file *f, const struct dicom_source *src,
+static bool apply(struct chaosimg_file *f, const struct dicom_source *src,
 		  uint64_t from, unsigned int set)
 {
 	struct rules_outcome *o;
+	bool turns;
 
 	if (rules_apply(f->a, src, &o)) {
 		pthread_mutex_lock(&f->lock);
@@ -85,15 +86,16 @@ static void apply(struct chaosimg_file *f, const struct dicom_source *src,
 			f->outline.set = HELD_ALL;
 		f->ruled = from;
 		pthread_mutex_unlock(&f->lock);
-		return;
+		return false;
 	}
 	if (set == held_bit(CHAOSIMG_PIXELS))
 		set = set_by_rules(o);
-	policy_notice(f, o, from, set);
+	turns = policy_notice(f, o, from, set);
 	free(o);
+	return turns;
 }
 
-void outline_rules(struct chaosimg_file *f, const void *data, size_t len,
+bool outline_rules(struct chaosimg_file *f, const void *data, size_t len,
 		   uint64_t off)
 {
 	struct begun b = { f, data, len, off };
@@ -109,7 +111,7 @@ void outline_rules(struct chaosimg_file *f, const void *data, size_t len,
 	src.length = f->length > off + len ? f->length : off + len;
 	pthread_mutex_unlock(&f->lock);
 	/* Other values matter only to who may fall under a policy. */
-	if (found && (set == held_bit(CHAOSIMG_PIXELS) ||
-		      keyring_has_policies(f->a->ring)))
-		apply(f, &src, from, set);
+	return found && (set == held_bit(CHAOSIMG_PIXELS) ||
+			 keyring_has_policies(f->a->ring)) &&
+	       apply(f, &src, from, set);
 }

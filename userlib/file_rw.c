@@ -230,8 +230,8 @@ static size_t write_size(const struct chaosimg_file *f, size_t len,
 	return len < most ? len : most;
 }
 
-/* Keep up with what the file seems to be. */
-static void outline_follow(struct chaosimg_file *f, const uint8_t *data,
+/* Keep up with what the file seems to be. Return: as outline_rules() */
+static bool outline_follow(struct chaosimg_file *f, const uint8_t *data,
 			   size_t len, uint64_t off)
 {
 	uint8_t *buf = NULL;
@@ -246,7 +246,7 @@ static void outline_follow(struct chaosimg_file *f, const uint8_t *data,
 	while (buf && outline_catch_up(f, buf))
 		;
 	buffer_put(buf, f->chunk_size);
-	outline_rules(f, data, len, off);
+	return outline_rules(f, data, len, off);
 }
 
 static ssize_t write_run(struct chaosimg_file *f, const uint8_t *data,
@@ -335,12 +335,11 @@ static int write_runs(struct chaosimg_file *f, const uint8_t *in, size_t len,
 
 		if (done == seen) {
 			seen += write_size(f, len - done, off + done);
-			outline_follow(f, in + done, seen - done, off + done);
-			if (policy_turns(f)) {
+			if (outline_follow(f, in + done, seen - done,
+					   off + done))
 				err = write_turn(f, off + done);
-				if (err)
-					return err;
-			}
+			if (err)
+				return err;
 		}
 		n = write_run(f, in + done, seen - done, off + done);
 		if (n < 0)
