@@ -19,6 +19,7 @@ int policy_open(const struct policy_request *r, const char *archive,
 static int apply(struct chaosimg_archive *a, const char *archive,
 		 const struct chaosimg_policies_change *change)
 {
+	static const uint8_t gone[CHAOSIMG_ID_SIZE];
 	uint8_t id[CHAOSIMG_ID_SIZE];
 	char hex[2 * CHAOSIMG_ID_SIZE + 1];
 	int err = chaosimg_policies_set(a, change, id);
@@ -28,7 +29,7 @@ static int apply(struct chaosimg_archive *a, const char *archive,
 	bytes_to_hex(id, sizeof(id), hex);
 	if (!change->name)
 		printf("keyset %s serves new files\n", hex);
-	else if (strspn(hex, "0") == strlen(hex))
+	else if (!memcmp(id, gone, sizeof(id)))
 		printf("policy %s is gone\n", change->name);
 	else
 		printf("keyset %s serves new files of policy %s\n", hex,
