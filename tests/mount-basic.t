@@ -13,7 +13,7 @@ fs=$BUILD/chaosimgfs
 # at_end: wait until no daemon holds the archive
 at_end() {
 	local i
-	for ((i = 0; i < 600; i++)); do
+	for ((i = 0; i < 100; i++)); do
 		flock -n "$archive/lock" true && return
 		sleep 0.05
 	done
@@ -98,8 +98,8 @@ ok "it is the same" diff -r "$work/plain" "$mnt"
 "$fs" -o ro,keyfile="$key" "$archive" "$work/second"
 ok "a second mount, read-only" diff -r "$work/plain" "$work/second"
 fails "cannot write" 1 "Read-only" touch "$work/second/new"
-unmount "$work/second"
-ok "umount" unmount "$mnt"
+umount "$work/second"
+ok "umount" umount "$mnt"
 ok "the daemon ends" at_end
 ok "no name is readable on the disk" \
 	bash -c "! find '$archive' | grep -e random -e one-chunk -e linux"
@@ -135,11 +135,11 @@ ok "a second slot" "$BUILD/chaosimg" key add --keyfile "$key" \
 ok "mount with a passphrase" "$fs" -o passfile="$work/passfile" "$archive" \
 	"$mnt"
 is "is the same" "$(cmp "$mnt/random" "$work/plain/random" && echo yes)" yes
-ok "umount" unmount "$mnt"
+ok "umount" umount "$mnt"
 ok "the daemon ends" at_end
 ok "typed" typed "a long enough phrase"
 is "is the same, too" "$(cmp "$mnt/random" "$work/plain/random" && echo yes)" yes
-ok "umount" unmount "$mnt"
+ok "umount" umount "$mnt"
 ok "the daemon ends" at_end
 fails "a wrong one" 1 "wrong key" typed "no such phrase"
 
@@ -166,7 +166,7 @@ again() {
 	for i in 1 2 3; do
 		"$fs" "$archive" "$mnt" -o keyfile="$key" || return
 		echo "$i" >"$mnt/again" || return
-		unmount "$mnt" || return
+		umount "$mnt" || return
 	done
 }
 ok "mount, umount, mount, umount .." again
