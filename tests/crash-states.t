@@ -35,6 +35,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, "tests/lib")
 from crash_states import Record, scan  # noqa: E402
+from dicom_element import element  # noqa: E402
 from mounted import ARCHIVE, KEY, MNT, Mount, make, obstacle  # noqa: E402
 from tap import BUILD, CHAOSIMG, done, ok, run, scratch  # noqa: E402
 
@@ -434,13 +435,6 @@ def policies(m):
     m.do(m.chaosimg, "rekey", "--reencrypt", "--keyfile", KEY, ARCHIVE)
     m.do(m.write, "f0", 100, data(2))
     m.do(m.sync, "f0")
-
-
-def element(tag, vr, value):
-    """Of a DICOM file, little endian with explicit VRs; at most 64 KiB."""
-    long = vr in (b"OB", b"OW", b"UN")
-    return struct.pack("<HH", tag >> 16, tag & 0xffff) + vr + \
-        struct.pack("<2xI" if long else "<H", len(value)) + value
 
 
 def image():

@@ -18,6 +18,7 @@ os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 sys.path.insert(0, "tests/lib")
 
 import mounted  # noqa: E402
+from dicom_element import element  # noqa: E402
 from memory import search  # noqa: E402
 from mounted import ARCHIVE, KEY, MNT, Mount  # noqa: E402
 from tap import (BUILD, done, fails, ok, read, run, same,  # noqa: E402
@@ -34,14 +35,6 @@ rule banner
     Modality = US
     region 16 0 100 20
 """
-
-
-def element(tag, vr, value):
-    value += b"\0" * (len(value) % 2)
-    head = struct.pack("<HH", tag >> 16, tag & 0xFFFF) + vr
-    if vr == b"OB":
-        return head + struct.pack("<HI", 0, len(value)) + value
-    return head + struct.pack("<H", len(value)) + value
 
 
 def ultrasound():

@@ -8,7 +8,6 @@ import errno
 import os
 import random
 import shutil
-import struct
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 sys.path.insert(0, "tests/lib")
 
 import mounted  # noqa: E402
+from dicom_element import element  # noqa: E402
 from mounted import ARCHIVE, KEY, MNT, Mount  # noqa: E402
 from tap import (BUILD, TOP, done, fails, ok, read, run, same, scratch,  # noqa: E402
                  skip, works, write)
@@ -26,14 +26,6 @@ HEART = b"rule heart\n    Modality = US\n    policy heart\n"
 USERS = {"gina": ("general",), "hugo": ("heart", "us"), "ida": ("heart",)}
 NAME = b"Mustermann^Erika"
 SIZE = 500000
-
-
-def element(tag, vr, value):
-    value += b"\0" * (len(value) % 2)
-    head = struct.pack("<HH", tag >> 16, tag & 0xFFFF)
-    if vr == b"OW":
-        return head + vr + struct.pack("<HI", 0, len(value)) + value
-    return head + vr + struct.pack("<H", len(value)) + value
 
 
 def image(modality, headers=0):

@@ -14,6 +14,7 @@ os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 sys.path.insert(0, "tests/lib")
 
 import mounted  # noqa: E402
+from dicom_element import element  # noqa: E402
 from mounted import ARCHIVE, KEY, MNT, Mount  # noqa: E402
 from tap import done, ok, read, same, scratch, skip, works, write  # noqa: E402
 
@@ -33,14 +34,6 @@ rule capture
 RECTS = ((16, 0, 100, 20), (100, 90, 60, 30))
 SHOWN = (30, 20, 129, 99)       # the corners
 NAME = b"Mustermann^Erika"
-
-
-def element(tag, vr, value):
-    value += b"\0" * (len(value) % 2)
-    head = struct.pack("<HH", tag >> 16, tag & 0xFFFF)
-    if vr in (b"OB", b"OW", b"SQ"):
-        return head + vr + struct.pack("<HI", 0, len(value)) + value
-    return head + vr + struct.pack("<H", len(value)) + value
 
 
 def image(modality, picture, compressed=False):

@@ -7,7 +7,8 @@ import struct
 import sys
 
 sys.path.insert(0, "tests/lib")
-from tap import done, fails, ok, read, run, same, scratch, works, write
+from dicom_element import element  # noqa: E402
+from tap import done, fails, ok, read, run, same, scratch, works, write  # noqa: E402
 
 KEY = ("--keyfile", "k")
 RULES = b"""# ultrasound of two makers
@@ -25,14 +26,6 @@ rule captures
     BurnedInAnnotation = YES
     hold frames
 """
-
-
-def element(tag, vr, value):
-    value += b"\0" * (len(value) % 2)
-    head = struct.pack("<HH", tag >> 16, tag & 0xFFFF)
-    if vr in (b"OB", b"OW", b"SQ"):
-        return head + vr + struct.pack("<HI", 0, len(value)) + value
-    return head + vr + struct.pack("<H", len(value)) + value
 
 
 def us(tag, value):

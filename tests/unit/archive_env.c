@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "archive_env.h"
+#include "chaosimg_abe.h"
 #include "config.h"
 #include "config_file.h"
 
@@ -227,4 +228,27 @@ int arc_in_want(int (*fn)(const char *), const char *path, rlim_t limit)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
 	return -WEXITSTATUS(status);
+}
+
+struct chaosimg_user *arc_user(const char *secret, const char *name,
+			       const char *attribute)
+{
+	char *path = arc_in_top("issued");
+	struct chaosimg_user *u;
+
+	unlink(path);
+	assert_int_equal(chaosimg_authority_issue(secret, name, &attribute, 1,
+						  path), 0);
+	assert_int_equal(chaosimg_user_read(path, &u), 0);
+	return u;
+}
+
+unsigned int arc_opens(const char *path, const uint8_t *id,
+		       const struct chaosimg_user *u)
+{
+	unsigned int held;
+
+	if (chaosimg_keyset_opens(path, id, u, &held))
+		fail_msg("%s", chaosimg_errmsg());
+	return held;
 }

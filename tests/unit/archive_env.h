@@ -49,4 +49,16 @@ struct chaosimg_archive *arc_must_open(const char *path, unsigned int flags);
 /* In a child that cannot write more than @limit bytes to any file. */
 int arc_in_want(int (*fn)(const char *), const char *path, rlim_t limit);
 
+/* --- users' attributes ----------------------------------------------------- */
+
+struct chaosimg_user;
+
+/* What an authority, whose secret is in a file, issues to a user. */
+struct chaosimg_user *arc_user(const char *secret, const char *name,
+			       const char *attribute);
+
+/* Which compartments of a keyset the user can open. */
+unsigned int arc_opens(const char *path, const uint8_t *id,
+		       const struct chaosimg_user *u);
+
 #endif

@@ -152,6 +152,13 @@ static void write_from(struct chaosimg_file *f, size_t off, size_t until,
 	}
 }
 
+/* Write the rest of it, and close it. */
+static void finish(struct chaosimg_file *f, size_t from, size_t step)
+{
+	write_from(f, from, dcm.len, step);
+	assert_int_equal(chaosimg_file_close(f), 0);
+}
+
 static struct chaosimg_file *create(const char *name)
 {
 	struct chaosimg_file *f;
@@ -237,14 +244,12 @@ static void files_fall_under_their_policy(void **state)
 		for (size_t k = 0; k < 3; k++) {
 			f = create("us");
 			make_image("US", pixels[k]);
-			write_from(f, 0, dcm.len, step[i]);
-			assert_int_equal(chaosimg_file_close(f), 0);
+			finish(f, 0, step[i]);
 			check_file("us", HEART, true);
 			assert_int_equal(move("us"), -EALREADY);
 			f = create("ct");
 			make_image("CT", pixels[k]);
-			write_from(f, 0, dcm.len, step[i]);
-			assert_int_equal(chaosimg_file_close(f), 0);
+			finish(f, 0, step[i]);
 			check_file("ct", "", true);
 			assert_int_equal(move("ct"), -EALREADY);
 		}
@@ -253,8 +258,7 @@ static void files_fall_under_their_policy(void **state)
 	dcm.len = 100000;
 	memset(dcm.data, 'U', dcm.len);
 	f = create("text");
-	write_from(f, 0, dcm.len, 4096);
-	assert_int_equal(chaosimg_file_close(f), 0);
+	finish(f, 0, 4096);
 	check_file("text", "", false);
 	assert_int_equal(arc.notices, 0);
 	chaosimg_archive_close(arc.a);
@@ -279,8 +283,7 @@ static void it_changes_over_at_the_pixels(void **state)
 		assert_string_equal(policy_of(f), HEART);
 		for (uint64_t k = 1; k < 16; k++)
 			assert_int_equal(sets_get(&f->sets, k, &end), 1 << P);
-		write_from(f, 131072, dcm.len, 131072);
-		assert_int_equal(chaosimg_file_close(f), 0);
+		finish(f, 131072, 131072);
 		check_file("us", HEART, true);
 	}
 	chaosimg_archive_close(arc.a);
@@ -297,8 +300,7 @@ static void a_synced_file_is_held(void **state)
 	make_image("US", PIXELS_LEN);
 	write_from(f, 0, 140, 140);
 	assert_int_equal(chaosimg_file_sync(f), 0);
-	write_from(f, 140, dcm.len, 131072);
-	assert_int_equal(chaosimg_file_close(f), 0);
+	finish(f, 140, 131072);
 	assert_true(arc.notices && arc.all);
 	assert_non_null(strstr(arc.notice, "another policy"));
 	check_file("us", "", false);
@@ -317,8 +319,7 @@ static void changed_contents_are_looked_at(void **state)
 	make_archive("contents");
 	f = create("file");
 	make_image("CT", PIXELS_LEN);
-	write_from(f, 0, dcm.len, 131072);
-	assert_int_equal(chaosimg_file_close(f), 0);
+	finish(f, 0, 131072);
 	make_image("US", PIXELS_LEN);
 	f = reopen("file", CHAOSIMG_FILE_WRITE);
 	write_from(f, 0, 1000, 1000);
@@ -326,8 +327,7 @@ static void changed_contents_are_looked_at(void **state)
 	check_file("file", "", false);
 	f = reopen("file", CHAOSIMG_FILE_WRITE);
 	assert_int_equal(chaosimg_file_truncate(f, 0), 0);
-	write_from(f, 0, dcm.len, 131072);
-	assert_int_equal(chaosimg_file_close(f), 0);
+	finish(f, 0, 131072);
 	check_file("file", HEART, true);
 	make_image("CT", PIXELS_LEN);
 	f = reopen("file", CHAOSIMG_FILE_WRITE);
@@ -349,8 +349,7 @@ static void rules_and_policies_change(void **state)
 	make_archive("change");
 	f = create("us");
 	make_image("US", PIXELS_LEN);
-	write_from(f, 0, dcm.len, 131072);
-	assert_int_equal(chaosimg_file_close(f), 0);
+	finish(f, 0, 131072);
 	assert_int_equal(try_rules("rule a\nhold frames\n"), 0);
 	check_file("us", HEART, true);
 	assert_int_equal(move("us"), 0);
@@ -402,8 +401,7 @@ static void without_its_policy_it_is_for_identity(void **state)
 	for (int again = 0; again < 2; again++) {
 		f = create("us");
 		make_image("US", PIXELS_LEN);
-		write_from(f, 0, dcm.len, 131072);
-		assert_int_equal(chaosimg_file_close(f), 0);
+		finish(f, 0, 131072);
 		assert_true(arc.notices && arc.all);
 		assert_non_null(strstr(arc.notice, "not known here"));
 		check_file("us", "", false);
@@ -428,8 +426,7 @@ static void with_damaged_rules_it_is_for_identity(void **state)
 	make_archive("damaged");
 	f = create("us");
 	make_image("US", PIXELS_LEN);
-	write_from(f, 0, dcm.len, 131072);
-	assert_int_equal(chaosimg_file_close(f), 0);
+	finish(f, 0, 131072);
 	chaosimg_archive_close(arc.a);
 	snprintf(path, sizeof(path), "%s/rules", arc.dir);
 	arc_spit(path, "x", 1);
@@ -437,8 +434,7 @@ static void with_damaged_rules_it_is_for_identity(void **state)
 		open_again();
 		f = create("ct");
 		make_image("CT", PIXELS_LEN);
-		write_from(f, 0, dcm.len, 131072);
-		assert_int_equal(chaosimg_file_close(f), 0);
+		finish(f, 0, 131072);
 		assert_true(arc.notices);
 		check_file("ct", "", false);
 		/* Nor is anything moved. */

@@ -36,19 +36,6 @@ static const char *secret_of(int a)
 	return arc_in_top(name[a]);
 }
 
-static struct chaosimg_user *new_user(int a, const char *name,
-				      const char *attribute)
-{
-	char *path = arc_in_top("issued");
-	struct chaosimg_user *u;
-
-	unlink(path);
-	assert_int_equal(chaosimg_authority_issue(secret_of(a), name,
-						  &attribute, 1, path), 0);
-	assert_int_equal(chaosimg_user_read(path, &u), 0);
-	return u;
-}
-
 static int group_setup(void **state)
 {
 	int i;
@@ -63,8 +50,8 @@ static int group_setup(void **state)
 		    unlink(path))
 			return -1;
 	}
-	doctor = new_user(HOSPITAL, "alice", "radiologist");
-	clerk = new_user(HOSPITAL, "bob", "clerk");
+	doctor = arc_user(secret_of(HOSPITAL), "alice", "radiologist");
+	clerk = arc_user(secret_of(HOSPITAL), "bob", "clerk");
 	return 0;
 }
 
@@ -119,16 +106,6 @@ static void set(const char *path, const char *clinical, const char *identity,
 	chaosimg_archive_close(a);
 }
 
-static unsigned int opens(const char *path, const uint8_t *id,
-			  const struct chaosimg_user *u)
-{
-	unsigned int held;
-
-	if (chaosimg_keyset_opens(path, id, u, &held))
-		fail_msg("%s", chaosimg_errmsg());
-	return held;
-}
-
 static void newest(const char *path, uint8_t id[CHAOSIMG_ID_SIZE])
 {
 	uint8_t *ids;
@@ -175,13 +152,13 @@ static void new_keysets_are_under_the_policies(void **state)
 	    "radiologist@hospital AND radiologist@hospital OR x@board", id);
 	newest(path, later);
 	assert_memory_equal(id, later, sizeof(id));
-	assert_int_equal(opens(path, first, doctor), 0);
-	assert_int_equal(opens(path, id, doctor), CLINICAL | PIXELS);
-	assert_int_equal(opens(path, id, clerk), IDENTITY);
+	assert_int_equal(arc_opens(path, first, doctor), 0);
+	assert_int_equal(arc_opens(path, id, doctor), CLINICAL | PIXELS);
+	assert_int_equal(arc_opens(path, id, clerk), IDENTITY);
 	a = arc_must_open(path, CHAOSIMG_ARCHIVE_NOLOCK);
 	assert_int_equal(chaosimg_archive_rekey(a, later), 0);
 	chaosimg_archive_close(a);
-	assert_int_equal(opens(path, later, doctor), CLINICAL | PIXELS);
+	assert_int_equal(arc_opens(path, later, doctor), CLINICAL | PIXELS);
 	assert_policies(path, "radiologist@hospital", "clerk@hospital",
 			"(radiologist@hospital AND radiologist@hospital) OR x@board",
 			2);
@@ -205,10 +182,10 @@ static void policies_come_and_go(void **state)
 	assert_policies(path, "", "", "", 0);
 	text[1] = arc_slurp(arc_config_file(path), &len[1]);
 	assert_non_null(memmem(text[1], len[1], "  ],\n  \"mac\"", 11));
-	assert_int_equal(opens(path, id[0], doctor), CLINICAL);
-	assert_int_equal(opens(path, id[1], doctor), CLINICAL | IDENTITY);
-	assert_int_equal(opens(path, id[1], clerk), PIXELS);
-	assert_int_equal(opens(path, id[2], doctor), 0);
+	assert_int_equal(arc_opens(path, id[0], doctor), CLINICAL);
+	assert_int_equal(arc_opens(path, id[1], doctor), CLINICAL | IDENTITY);
+	assert_int_equal(arc_opens(path, id[1], clerk), PIXELS);
+	assert_int_equal(arc_opens(path, id[2], doctor), 0);
 	/* Three keysets were added, and nothing else. */
 	assert_int_equal(len[1], len[0] + 3 * 40);
 	free(text[0]);
@@ -336,17 +313,17 @@ static void older_keysets_are_wrapped_on_demand(void **state)
 	newest(path, first);
 	set(path, "radiologist@hospital", NULL, NULL, id);
 	extend(path, 2);
-	assert_int_equal(opens(path, first, doctor), CLINICAL);
-	assert_int_equal(opens(path, id, doctor), CLINICAL);
+	assert_int_equal(arc_opens(path, first, doctor), CLINICAL);
+	assert_int_equal(arc_opens(path, id, doctor), CLINICAL);
 	len = size_of(keyset_file(path, first));
 	extend(path, 2);
 	assert_int_equal(size_of(keyset_file(path, first)), len);
 	/* Others get in, and nobody is shut out. */
 	set(path, "clerk@hospital", NULL, NULL, NULL);
 	extend(path, 3);
-	assert_int_equal(opens(path, first, doctor), CLINICAL);
-	assert_int_equal(opens(path, first, clerk), CLINICAL);
-	assert_int_equal(opens(path, id, clerk), CLINICAL);
+	assert_int_equal(arc_opens(path, first, doctor), CLINICAL);
+	assert_int_equal(arc_opens(path, first, clerk), CLINICAL);
+	assert_int_equal(arc_opens(path, id, clerk), CLINICAL);
 	assert_int_equal(arc_try_open(path, arc_key, 0), 0);
 }
 
@@ -363,9 +340,9 @@ static void foreign_wraps_stay(void **state)
 	/* What is no wrap under a policy any more, but something unknown. */
 	file = keyset_file(path, first);
 	arc_forge(file, "\"under\": \"policy\"", "\"under\": \"ticket\"");
-	assert_int_equal(opens(path, first, doctor), 0);
+	assert_int_equal(arc_opens(path, first, doctor), 0);
 	extend(path, 2);
-	assert_int_equal(opens(path, first, doctor), CLINICAL);
+	assert_int_equal(arc_opens(path, first, doctor), CLINICAL);
 	text = arc_slurp(file, &len);
 	assert_non_null(memmem(text, len, "\"ticket\"", 8));
 	free(text);
@@ -392,14 +369,14 @@ static void two_users_are_not_one(void **state)
 
 	(void)state;
 	set(path, "radiologist@hospital AND licensed@board", NULL, NULL, id);
-	eve = new_user(BOARD, "eve", "licensed");
-	assert_int_equal(opens(path, id, doctor), 0);
-	assert_int_equal(opens(path, id, eve), 0);
+	eve = arc_user(secret_of(BOARD), "eve", "licensed");
+	assert_int_equal(arc_opens(path, id, doctor), 0);
+	assert_int_equal(arc_opens(path, id, eve), 0);
 	chaosimg_user_free(eve);
 	/* One by another authority's hand is not the hospital's. */
-	eve = new_user(IMPOSTOR, "eve", "radiologist");
+	eve = arc_user(secret_of(IMPOSTOR), "eve", "radiologist");
 	set(path, "radiologist@hospital", NULL, NULL, id);
-	assert_int_equal(opens(path, id, eve), 0);
+	assert_int_equal(arc_opens(path, id, eve), 0);
 	chaosimg_user_free(eve);
 }
 
@@ -444,7 +421,7 @@ static void a_wrap_belongs_to_its_keyset(void **state)
 	assert_int_equal(chaosimg_keyset_opens(path, id[0], doctor, &held),
 			 -EBADMSG);
 	/* To whom it does not open it does not matter. */
-	assert_int_equal(opens(path, id[0], clerk), 0);
+	assert_int_equal(arc_opens(path, id[0], clerk), 0);
 }
 
 static void damage_is_noticed(void **state)
@@ -536,7 +513,7 @@ static void the_largest_policies_fit(void **state)
 	assert_int_equal(chaosimg_policies_extend(a, NULL, &n), 0);
 	assert_int_equal(n, 2);
 	assert_true(size_of(keyset_file(path, id)) > 400000);
-	assert_int_equal(opens(path, id, doctor), 0);
+	assert_int_equal(arc_opens(path, id, doctor), 0);
 	chaosimg_archive_close(a);
 	assert_int_equal(arc_try_open(path, arc_key, 0), 0);
 	for (i = 0; i < 3; i++)

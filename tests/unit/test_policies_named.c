@@ -24,18 +24,6 @@ enum { CLINICAL = 1, IDENTITY = 2, PIXELS = 4 };
 static struct chaosimg_authority *hospital;
 static struct chaosimg_user *doctor, *clerk;
 
-static struct chaosimg_user *new_user(const char *name, const char *attribute)
-{
-	char *path = arc_in_top("issued");
-	struct chaosimg_user *u;
-
-	unlink(path);
-	assert_int_equal(chaosimg_authority_issue(arc_in_top("secret"), name,
-						  &attribute, 1, path), 0);
-	assert_int_equal(chaosimg_user_read(path, &u), 0);
-	return u;
-}
-
 static int group_setup(void **state)
 {
 	char secret[300];
@@ -47,8 +35,8 @@ static int group_setup(void **state)
 				      arc_in_top("public")) ||
 	    chaosimg_authority_read(arc_in_top("public"), &hospital))
 		return -1;
-	doctor = new_user("alice", "doctor");
-	clerk = new_user("bob", "clerk");
+	doctor = arc_user(arc_in_top("secret"), "alice", "doctor");
+	clerk = arc_user(arc_in_top("secret"), "bob", "clerk");
 	return 0;
 }
 
@@ -88,16 +76,6 @@ static void set(const char *path, const char *name, unsigned int which,
 {
 	if (try_set(path, name, which, text, id))
 		fail_msg("%s", chaosimg_errmsg());
-}
-
-static unsigned int opens(const char *path, const uint8_t *id,
-			  const struct chaosimg_user *u)
-{
-	unsigned int held;
-
-	if (chaosimg_keyset_opens(path, id, u, &held))
-		fail_msg("%s", chaosimg_errmsg());
-	return held;
 }
 
 static char *keyset_file(const char *path, const uint8_t *id)
@@ -145,10 +123,10 @@ static void each_has_keysets_of_its_own(void **state)
 	assert_string_equal(name, "");
 	assert_int_equal(chaosimg_keyset_policy(path, heart, name), 0);
 	assert_string_equal(name, "heart");
-	assert_int_equal(opens(path, own, doctor), 7);
-	assert_int_equal(opens(path, own, clerk), 0);
-	assert_int_equal(opens(path, heart, doctor), 0);
-	assert_int_equal(opens(path, heart, clerk), CLINICAL | PIXELS);
+	assert_int_equal(arc_opens(path, own, doctor), 7);
+	assert_int_equal(arc_opens(path, own, clerk), 0);
+	assert_int_equal(arc_opens(path, heart, doctor), 0);
+	assert_int_equal(arc_opens(path, heart, clerk), CLINICAL | PIXELS);
 	/* Older ones get only what they are for. */
 	a = arc_must_open(path, CHAOSIMG_ARCHIVE_NOLOCK);
 	assert_int_equal(chaosimg_policies_extend(a, NULL, &n), 0);
@@ -156,8 +134,8 @@ static void each_has_keysets_of_its_own(void **state)
 	assert_int_equal(chaosimg_policies_extend(a, "heart", &n), 0);
 	assert_int_equal(n, 1);
 	assert_int_equal(chaosimg_policies_extend(a, "lung", &n), -ENOENT);
-	assert_int_equal(opens(path, heart, doctor), 0);
-	assert_int_equal(opens(path, own, clerk), 0);
+	assert_int_equal(arc_opens(path, heart, doctor), 0);
+	assert_int_equal(arc_opens(path, own, clerk), 0);
 	/* New ones come for all. */
 	assert_int_equal(chaosimg_archive_rekey(a, id), 0);
 	chaosimg_archive_close(a);
@@ -165,9 +143,9 @@ static void each_has_keysets_of_its_own(void **state)
 	assert_memory_equal(id, own, sizeof(id));
 	serving(path, "heart", id);
 	assert_memory_not_equal(id, heart, sizeof(id));
-	assert_int_equal(opens(path, id, clerk), CLINICAL | PIXELS);
-	assert_int_equal(opens(path, id, doctor), 0);
-	assert_int_equal(opens(path, own, doctor), 7);
+	assert_int_equal(arc_opens(path, id, clerk), CLINICAL | PIXELS);
+	assert_int_equal(arc_opens(path, id, doctor), 0);
+	assert_int_equal(arc_opens(path, own, doctor), 7);
 }
 
 static void they_come_and_go(void **state)
@@ -194,7 +172,7 @@ static void they_come_and_go(void **state)
 	chaosimg_policies_free(p);
 	set(path, "b", 5, NULL, id);
 	assert_memory_not_equal(id, none, sizeof(id));
-	assert_int_equal(opens(path, id, doctor), IDENTITY);
+	assert_int_equal(arc_opens(path, id, doctor), IDENTITY);
 	set(path, "b", 7, NULL, id);
 	assert_memory_equal(id, none, sizeof(id));
 	serving(path, "b", id);
@@ -280,7 +258,7 @@ static void a_keyset_belongs_to_its_policy(void **state)
 
 	(void)state;
 	set(path, "heart", 7, "clerk@hospital", id);
-	assert_int_equal(opens(path, id, clerk), 7);
+	assert_int_equal(arc_opens(path, id, clerk), 7);
 	arc_forge(keyset_file(path, id), "\"heart\"", "\"heard\"");
 	assert_int_equal(arc_try_open(path, arc_key, 0), -EBADMSG);
 	assert_int_equal(chaosimg_keyset_opens(path, id, clerk, &held),
