@@ -150,6 +150,17 @@ $(BUILD)/tests/findplain: tests/lib/findplain.c Makefile | prepare
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(BASE_CFLAGS) $(HARDEN) $(LDFLAGS) -o $@ $<
 
+# Very many open files; and a daemon that remembers few that are not.
+tests: $(BUILD)/tests/hold_open $(BUILD)/tests/chaosimgfs_few
+$(BUILD)/tests/hold_open: tests/lib/hold_open.c Makefile | prepare
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) $(BASE_CFLAGS) $(HARDEN) $(LDFLAGS) -o $@ $<
+$(BUILD)/tests/chaosimgfs_few: fuse/evict.c $(call obj,$(filter-out fuse/evict.c,$(FUSE_SRC))) \
+		$(STATIC) Makefile | prepare
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) $(FUSE_CFLAGS) -DINODES_MAX=128 $(LDFLAGS) -pie -o $@ \
+		$(filter %.c %.o %.a,$^) $(FUSE_LIBS) $(LIB_LIBS)
+
 # The daemon's sandbox, to try every system call in it.
 tests: $(BUILD)/tests/sandbox_probe
 $(BUILD)/tests/sandbox_probe: tests/lib/sandbox_probe.c $(BUILD)/fuse/sandbox.o Makefile | prepare

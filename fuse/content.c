@@ -13,6 +13,13 @@
 #include "fs.h"
 #include "session.h"
 
+static _Atomic size_t open_count;
+
+size_t content_count(void)
+{
+	return open_count;
+}
+
 /* Not touching the access time is for the owner and root alone. */
 static int reopen_quietly(struct inode *in, int flags)
 {
@@ -171,6 +178,7 @@ static int open_locked(struct inode *in, bool check)
 	}
 	in->file = f;
 	in->writable = writable;
+	open_count++;
 	return 0;
 }
 
@@ -220,6 +228,7 @@ void content_adopt(struct inode *in, struct chaosimg_file *f,
 {
 	pthread_mutex_lock(&in->lock);
 	in->file = f;
+	open_count++;
 	in->handles = 1;
 	in->writable = true;
 	in->size = 0;
@@ -303,12 +312,14 @@ int content_close(struct inode *in)
 			     0 : seconds() + WRITEBACK_SECONDS;
 	err = chaosimg_file_clean(in->file) ? close_clean(in) : close_file(in);
 	in->file = NULL;
+	open_count--;
 	log_held(in);
 	if (err)
 		log_damage(err, in, NULL);
 	in->mtime_known = false;
 	lost_forget(in);
 	pthread_mutex_unlock(&in->lock);
+	evict_wanted();
 	return err;
 }
 

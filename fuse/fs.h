@@ -460,8 +460,8 @@ bool patience(int tries);
 /** patient_open() - openat(2), which waits a little for a free descriptor */
 int patient_open(int dirfd, const char *path, int flags, mode_t mode);
 
-/** evict_wanted() - there are @count inodes now */
-void evict_wanted(size_t count);
+/** evict_wanted() - there are more inodes now, or more that are not open */
+void evict_wanted(void);
 
 /** evict_due() - are there so many that the kernel should not hear of more? */
 bool evict_due(void);
@@ -514,6 +514,9 @@ int content_renewal(struct inode *in, struct inode *dir,
  */
 void content_adopt(struct inode *in, struct chaosimg_file *f,
 		   const struct stat *st);
+
+/** content_count() - Return: how many files are open. */
+size_t content_count(void);
 
 /** content_close() - drop a handle; the last one seals and closes */
 int content_close(struct inode *in);

@@ -248,7 +248,6 @@ static struct inode *find_and_hold(const struct stat *st,
 static struct inode *insert_or_hold(struct inode *made)
 {
 	struct inode *in;
-	size_t count;
 
 	pthread_mutex_lock(&table.lock);
 	in = table_find(made->dev, made->ino, &made->handle);
@@ -258,11 +257,10 @@ static struct inode *insert_or_hold(struct inode *made)
 		table_insert(made);
 		in = made;
 	}
-	count = table.count;
 	pthread_mutex_unlock(&table.lock);
 	if (in != made)
 		inode_free(made);
-	evict_wanted(count);
+	evict_wanted();
 	return in;
 }
 

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Far more files than the daemon may have descriptors. Where it may not open
-# files by their handles, each file that the kernel remembers costs one.
+# files by their handles, each file that the kernel remembers costs one. Then
+# more open files than it remembers of those that are not.
 cd "$(dirname "$0")/.." || exit 1
 . tests/lib/tap.sh
 . tests/lib/archive.sh
@@ -17,6 +18,7 @@ cat >"$work/bin/chaosimgfs" <<-END
 		"$BUILD/chaosimgfs" "\$@"
 END
 chmod 755 "$work/bin/chaosimgfs"
+PROGRAMS=$BUILD
 BUILD=$work/bin
 export lost
 
@@ -62,10 +64,50 @@ many() {
 	ok "umount" archive_umount
 }
 
+# However many are held open, others do not wait for that: what is open cannot be
+# forgotten, so there is no use in waiting until it is.
+work_beside() {
+	local i
+
+	mkdir "$mnt/$1" || return
+	for ((i = 0; i < 400; i++)); do
+		echo $i >"$mnt/$1/$i" || return
+	done
+	rm -r "${mnt:?}/$1"
+}
+milliseconds_beside() {
+	local began=${EPOCHREALTIME/[.,]/}
+
+	work_beside "$1" || return
+	echo $(((${EPOCHREALTIME/[.,]/} - began) / 1000))
+}
+held_open() {
+	local alone beside holder
+
+	cp "$PROGRAMS/tests/chaosimgfs_few" "$work/bin/chaosimgfs"
+	archive_mount rw || bail "no mount"
+	alone=$(milliseconds_beside alone)
+	coproc "$PROGRAMS/tests/hold_open" "$mnt" $files 1
+	holder=$COPROC_PID
+	echo open >&"${COPROC[1]}"
+	read -r answer <&"${COPROC[0]}"
+	is "many are held open" "$answer" "open $files"
+	beside=$(milliseconds_beside beside)
+	ok "others do not wait: $beside ms, $alone ms alone" \
+		[ "$beside" -lt $((4 * alone + 2000)) ]
+	echo close >&"${COPROC[1]}"
+	read -r answer <&"${COPROC[0]}"
+	is "closed" "$answer" "closed $files"
+	exec {COPROC[1]}>&-
+	wait $holder
+	ok "umount" archive_umount
+}
+
 lost=-sys_resource
 many rw
 lost=-sys_resource,-dac_read_search
 many rw
 many no_writeback
+held_open
 is "nothing was logged" "$(cat "$daemon_log")" ""
 done_testing
