@@ -182,24 +182,55 @@ static int open_locked(struct inode *in, bool check)
 	return 0;
 }
 
-int content_open(struct inode *in, bool write)
+static void leave_place(struct inode *in)
 {
-	bool denied;
-	int err = 0;
+	if (in->placed)
+		place_give(1);
+	in->placed = false;
+}
 
-	if (write && fs.readonly)
-		return -EROFS;
-	pthread_mutex_lock(&in->lock);
+/* Open it, if it is not, for a client to hold or for a moment. */
+static int open_shared(struct inode *in, bool hold)
+{
+	int err = hold && !in->placed ? place_take(1) : 0;
+
+	if (err)
+		return err;
+	in->placed |= hold;
 	if (!in->file)
 		err = open_locked(in, true);
 	if (!err)
 		in->handles++;
+	else
+		leave_place(in);
+	return err;
+}
+
+static int open_for(struct inode *in, bool write, bool hold)
+{
+	bool denied;
+	int err;
+
+	if (write && fs.readonly)
+		return -EROFS;
+	pthread_mutex_lock(&in->lock);
+	err = open_shared(in, hold);
 	denied = !err && write && !in->writable;
 	pthread_mutex_unlock(&in->lock);
 	if (!denied)
 		return err;
 	content_close(in);
 	return -EACCES;
+}
+
+int content_open(struct inode *in, bool write)
+{
+	return open_for(in, write, true);
+}
+
+int content_use(struct inode *in)
+{
+	return open_for(in, true, false);
 }
 
 int content_renewal(struct inode *in, struct inode *dir,
@@ -229,6 +260,7 @@ void content_adopt(struct inode *in, struct chaosimg_file *f,
 	pthread_mutex_lock(&in->lock);
 	in->file = f;
 	open_count++;
+	in->placed = true;
 	in->handles = 1;
 	in->writable = true;
 	in->size = 0;
@@ -313,6 +345,7 @@ int content_close(struct inode *in)
 	err = chaosimg_file_clean(in->file) ? close_clean(in) : close_file(in);
 	in->file = NULL;
 	open_count--;
+	leave_place(in);
 	log_held(in);
 	if (err)
 		log_damage(err, in, NULL);
@@ -384,7 +417,7 @@ void content_cut(struct inode *in, uint64_t length)
 
 int content_truncate(struct inode *in, uint64_t length)
 {
-	int err = content_open(in, true), later;
+	int err = content_use(in), later;
 
 	if (err)
 		return err;
@@ -529,7 +562,7 @@ int content_check_binding(struct inode *in, const binding_t b)
 
 int content_bind(struct inode *in, const binding_t b)
 {
-	int err = content_open(in, true), later;
+	int err = content_use(in), later;
 
 	if (err)
 		return err;
@@ -550,7 +583,7 @@ int content_bind(struct inode *in, const binding_t b)
 void content_unbind(struct inode *in, const binding_t b,
 		    struct inode *dir, struct inode *other)
 {
-	if (!content_open(in, true)) {
+	if (!content_use(in)) {
 		/* A name too many does less harm than one too few. */
 		if (!chaosimg_file_durable(in->file) ||
 		    !dirs_sync_two(dir, other)) {

@@ -183,8 +183,8 @@ static int publish_inode(const struct making *m, struct chaosimg_file *f,
 	return err;
 }
 
-/* A new file with one reference and one handle. */
-static int make_file(struct making *m, struct inode **out, struct stat *st)
+/* Has a place already. */
+static int make_placed(struct making *m, struct inode **out, struct stat *st)
 {
 	struct chaosimg_file *f;
 	int fd = open_new(m), err;
@@ -204,6 +204,19 @@ static int make_file(struct making *m, struct inode **out, struct stat *st)
 	}
 	if (err && m->tmp[0])
 		unlinkat(m->dir->fd, m->tmp, 0);
+	return err;
+}
+
+/* A new file with one reference and one handle. */
+static int make_file(struct making *m, struct inode **out, struct stat *st)
+{
+	int err = place_take(1);
+
+	if (err)
+		return err;
+	err = make_placed(m, out, st);
+	if (err)
+		place_give(1);
 	return err;
 }
 
@@ -505,7 +518,7 @@ static int make_link(struct making *m, struct inode *in)
 	int err = 0;
 
 	if (bound)
-		err = content_open(in, true);
+		err = content_use(in);
 	if (err)
 		return err;
 	if (bound)

@@ -10,11 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "fs.h"
 
 #define IDLE_MAX	256
+/* And what the requests need that are being worked on. */
+#define RESERVE_MAX	(IDLE_MAX + 128)
 
 /* As the system calls want it. */
 union handle_buffer {
@@ -30,6 +33,8 @@ static struct {
 	size_t idle_max;
 	int mount_id;
 	bool handles;
+	size_t places_max;
+	_Atomic size_t places;
 } known = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 int handle_get(int dirfd, const char *name, struct handle *out)
@@ -62,17 +67,31 @@ static int handle_open(const struct handle *h, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
+static size_t lesser(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+static void share_out(void)
+{
+	struct rlimit lim;
+
+	known.idle_max = IDLE_MAX;
+	known.places_max = SIZE_MAX;
+	if (getrlimit(RLIMIT_NOFILE, &lim))
+		return;
+	known.idle_max = lesser(IDLE_MAX, lim.rlim_cur / 8);
+	known.places_max = lim.rlim_cur - lesser(RESERVE_MAX, lim.rlim_cur / 4);
+}
+
 /* Is it only in the kernel's manual, or does it work here and for us? */
 void handles_init(void)
 {
 	union handle_buffer b = { .h.handle_bytes = HANDLE_MAX };
-	struct rlimit lim;
 	struct handle h;
 	int fd;
 
-	known.idle_max = IDLE_MAX;
-	if (!getrlimit(RLIMIT_NOFILE, &lim) && lim.rlim_cur / 8 < IDLE_MAX)
-		known.idle_max = lim.rlim_cur / 8;
+	share_out();
 	known.handles = !name_to_handle_at(fs.data_fd, "", &b.h,
 					   &known.mount_id, AT_EMPTY_PATH);
 	if (!known.handles || handle_get(fs.data_fd, "", &h))
@@ -86,6 +105,20 @@ void handles_init(void)
 bool handles_work(void)
 {
 	return known.handles;
+}
+
+int place_take(unsigned int count)
+{
+	if ((known.places += count) <= known.places_max)
+		return 0;
+	known.places -= count;
+	log_often(LOG_WARNING, "too many files are open: raise the limit of open files (LimitNOFILE=, fs.nr_open), and mount again");
+	return -ENFILE;
+}
+
+void place_give(unsigned int count)
+{
+	known.places -= count;
 }
 
 /* --- those that are open and not used at the moment; needs the lock ------- */

@@ -10,6 +10,9 @@
 
 #include "fs.h"
 
+/* Descriptors of a listing: its own, and its inode's. */
+enum { PLACES = 2 };
+
 /**
  * struct listing - an open directory; its inode is in use
  * @pos: offset after the entry that was given last
@@ -76,13 +79,19 @@ static void listing_close(struct listing *l)
 	inode_done(l->dir);
 	pthread_mutex_destroy(&l->lock);
 	free(l);
+	place_give(PLACES);
 }
 
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct listing *l;
-	int err = listing_open(inode_of(ino), &l);
+	int err = place_take(PLACES);
 
+	if (!err) {
+		err = listing_open(inode_of(ino), &l);
+		if (err)
+			place_give(PLACES);
+	}
 	if (err) {
 		fuse_reply_err(req, -err);
 		return;

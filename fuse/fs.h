@@ -92,7 +92,8 @@ struct handle {
  * @mtime_known: @mtime is set
  * @dead: removed; written under @entries
  * @id_known: @id and @place are set
- * @lock: protects all that follows, the five flags and counts before it, but
+ * @placed: @file is held by clients, and place_take() knows of it
+ * @lock: protects all that follows, the six flags and counts before it, but
  *	not @entries; held while the contents are opened and closed, never while
  *	they are read or written
  * @file: the contents while @handles > 0
@@ -142,6 +143,7 @@ struct inode {
 	bool mtime_known;
 	bool dead;
 	bool id_known;
+	bool placed;
 	pthread_mutex_t lock;
 	struct chaosimg_file *file;
 	_Atomic unsigned int handles;
@@ -430,6 +432,17 @@ bool handles_work(void);
  */
 int handle_get(int dirfd, const char *name, struct handle *out);
 
+/**
+ * place_take() - before clients hold descriptors, for as long as they like
+ * @count: how many
+ * Return: 0, or -ENFILE, once a line in the log: what is left is for all that
+ * needs them for a moment only.
+ */
+int place_take(unsigned int count);
+
+/** place_give() - they are closed, or were not opened */
+void place_give(unsigned int count);
+
 /** inode_use() - have @in->fd open; inode_done() afterwards */
 int inode_use(struct inode *in);
 void inode_done(struct inode *in);
@@ -492,9 +505,13 @@ uint64_t content_length(struct inode *in, const struct stat *st);
  * content_open() - open a regular file's contents, or use those that are open
  * @in: the file
  * @write: they will be changed
- * Return: 0; -ESTALE if the length is not what the kernel was told; -EIO.
+ * Return: 0; -ESTALE if the length is not what the kernel was told; -ENFILE if
+ * clients hold as many as they may; -EIO.
  */
 int content_open(struct inode *in, bool write);
+
+/** content_use() - the same to change it, not for longer than one request */
+int content_use(struct inode *in);
 
 /**
  * content_renewal() - begin to move a file to the newest keyset
@@ -511,6 +528,8 @@ int content_renewal(struct inode *in, struct inode *dir,
  * @in: the file
  * @f: its contents
  * @st: attributes as the kernel will be told
+ *
+ * A place was taken for it.
  */
 void content_adopt(struct inode *in, struct chaosimg_file *f,
 		   const struct stat *st);

@@ -95,7 +95,7 @@ static int permit(const struct end *from, const struct end *to)
 		return bind_dir(in, &from->place, &to->place);
 	if (!inode_is_reg(in))
 		return 0;
-	err = content_open(in, true);
+	err = content_use(in);
 	if (err)
 		return err;
 	err = content_bind(in, to->sn.binding);

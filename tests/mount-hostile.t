@@ -270,13 +270,40 @@ def hold(folder, count):
     return held, error
 
 
+def changes_at_the_limit():
+    """What needs a descriptor for a moment only."""
+    os.stat(path("unknown"))
+    os.chmod(path("unknown"), 0o600)
+    os.truncate(path("limit", "0"), 1)
+    os.rename(path("unknown"), path("limit", "known"))
+    os.mkdir(path("limit", "folder"))
+    os.symlink("target", path("limit", "folder", "link"))
+    os.unlink(path("limit", "folder", "link"))
+    os.rmdir(path("limit", "folder"))
+    os.unlink(path("limit", "known"))
+
+
 def at_the_limit():
+    with Mount():
+        put("unknown", b"")
     with Limited() as mount:
         os.mkdir(path("limit"))
         held, error = hold("limit", 1000)
-        same("no more descriptors: the error says so",
-             error in ("EMFILE", "ENFILE"), True)
+        same("no more files can be open: the error says so", error, "ENFILE")
         ok("most of the limit can be used", len(held) > 200, len(held))
+        began = time.monotonic()
+        same("nor any of a hundred more",
+             {error_of(put, f"limit/more{i}", b"") for i in range(50)} |
+             {error_of(os.listdir, path("limit")) for i in range(50)},
+             {"ENFILE"})
+        took = time.monotonic() - began
+        ok("they are refused at once", took < 10, took)
+        said = read("daemon.log").decode().splitlines()
+        ok("the log says so, and not again and again",
+           said and len(said) <= 1 + took / 4 and
+           all("too many files are open" in line for line in said), said)
+        same("what needs no more open files goes on",
+             error_of(changes_at_the_limit), None)
         same("what is open can be read and written",
              {os.pread(fd, 10, 0) == b"%d" % i and os.pwrite(fd, b"+", 10) == 1
               for i, fd in enumerate(held[:-1])}, {True})
