@@ -1,7 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The systemd unit: what systemd says of it, and its life under a systemd that is
-# the first process of a virtual machine with one of Debian's kernels.
+# the first process of a virtual machine with one of Debian's kernels. There,
+# $FILES files are held open, and more than the daemon may have. For a million:
+#
+#	FILES=1000000 SECONDS_MAX=86400 GUEST_MEMORY=16G tests/service.t
 cd "$(dirname "$(readlink -f "$0")")/.." || exit 1
 . tests/lib/tap.sh
 . tests/qemu/kernel.sh
@@ -42,10 +45,13 @@ fi
 find_kernel "$kernel"
 mkdir "$work/guest"
 touch "$work/guest/systemd"
-cp tests/qemu/service tests/kselftest/{tap.sh,settings} "$work/guest"
-echo service >"$work/guest/tests"
+cp tests/qemu/{service,open-files,unit.sh} tests/kselftest/{tap.sh,settings} \
+	"$BUILD/tests/hold_open" "$work/guest"
+printf '%s\n' service open-files >"$work/guest/tests"
+limit=${SECONDS_MAX:-300}
+export GUEST_PARAMETERS="guest.files=${FILES:-100} guest.limit=$limit"
 tests_passed() {
-	SELFTESTS=$work/guest tests/qemu/run -t 300 "$kernel" >"$work/tap" 2>&1
+	SELFTESTS=$work/guest tests/qemu/run -t "$limit" "$kernel" >"$work/tap" 2>&1
 	local status=$?
 	cat "$work/tap"
 	return $status
