@@ -127,6 +127,8 @@ static void leave_caller(void)
 
 	for (fd = 0; null >= 0 && fd <= STDERR_FILENO; fd++)
 		dup2(null, fd);
+	if (null > STDERR_FILENO)
+		close(null);
 	log_open();
 }
 
@@ -150,6 +152,7 @@ be_keeper(const char *mountpoint, int fd, bool daemon)
 		leave_caller();
 	give_up_rights();
 	keep(mountpoint);
+	close(KEEPER_FD);
 	_exit(EXIT_SUCCESS);
 }
 

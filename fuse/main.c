@@ -27,7 +27,7 @@
 #define WRITER_TIMEOUT	3600.0
 #define READER_TIMEOUT	1.0
 
-struct mounted fs;
+struct mounted fs = { .proc_fd = -1 };
 
 static int ready_fd = -1;
 
@@ -223,6 +223,8 @@ static int finish(const struct options *o)
 	if (o->ingest && !session_began())
 		chaosimg_ingest_discard(fs.archive);
 	chaosimg_archive_close(fs.archive);
+	if (fs.proc_fd >= 0)
+		close(fs.proc_fd);
 	return err;
 }
 
@@ -263,6 +265,7 @@ static int wait_ready(int fd, pid_t daemon)
 	do
 		n = read(fd, &c, 1);
 	while (n < 0 && errno == EINTR);
+	close(fd);
 	if (n == 1)
 		return EXIT_SUCCESS;
 	if (waitpid(daemon, &status, 0) == daemon && WIFEXITED(status) &&
