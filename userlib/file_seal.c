@@ -462,6 +462,9 @@ static int store_run_again(struct chaosimg_file *f, uint64_t k, uint64_t end,
 			err = commit_snapshot(f);
 			waiting = 0;
 		}
+		/* Cut off here, whatever length the header claims. */
+		if (record_at(f->chunk_size, k) >= f->stored)
+			break;
 	}
 	return err;
 }
