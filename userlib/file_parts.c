@@ -89,7 +89,7 @@ int part_add(struct part *p, const void *data, size_t len)
 void part_free(struct part *p)
 {
 	if (p->data)
-		OPENSSL_cleanse(p->data, p->len);
+		explicit_bzero(p->data, p->len);
 	free(p->data);
 	p->data = NULL;
 	p->room = 0;

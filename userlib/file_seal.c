@@ -14,14 +14,13 @@
 #include "error.h"
 #include "file.h"
 #include "ingest.h"
+#include "keyring.h"
 #include "rules.h"
 
 enum {
 	BATCH_BYTES = 1 << 20,	/* that are stored again at once */
 	PARTS_MAX = 64 << 20,	/* bytes of chunks that are in parts */
 };
-
-#define UID_KEY_LABEL	"chaosimg uid key v1"
 
 /**
  * struct plan - what a file is to be once it is sealed
@@ -176,27 +175,19 @@ static int mask_by_rules(struct chaosimg_file *f, const uint8_t *key,
 	return ret;
 }
 
-static int uid_key(const struct chaosimg_archive *a, uint8_t key[DICOM_UID_KEY])
+static const uint8_t *uid_key(const struct chaosimg_archive *a)
 {
-	if (!a->ingest)
-		return keyring_subkey(a->ring, UID_KEY_LABEL, key,
-				      DICOM_UID_KEY);
-	memcpy(key, ingest_uid_key(a->ingest), DICOM_UID_KEY);
-	return 0;
+	return a->ingest ? ingest_uid_key(a->ingest) : keyring_uids(a->ring);
 }
 
 /* Return: 1 if it is DICOM and divided, 0, -errno */
 static int make_mask(struct chaosimg_file *f, const char *hold, struct plan *p)
 {
 	struct dicom_info info;
-	uint8_t *key = secret_alloc(DICOM_UID_KEY);
-	int ret = key ? 0 : -ENOMEM;
+	const uint8_t *key = uid_key(f->a);
+	int ret = key ? mask_by_rules(f, key, hold, &info, p) :
+			fail(EACCES, "this needs the archive key");
 
-	if (!ret)
-		ret = uid_key(f->a, key);
-	if (!ret)
-		ret = mask_by_rules(f, key, hold, &info, p);
-	secret_free(key);
 	if (ret > 0)
 		summarize(&info, &f->snap.dicom);
 	return ret;

@@ -19,6 +19,7 @@
 
 #define DIR_MAC_LABEL	"chaosimg directory mac key v1"
 #define NAMES_LABEL	"chaosimg names key v1"
+#define UIDS_LABEL	"chaosimg uid key v1"
 
 /**
  * struct node - a keyset
@@ -43,6 +44,7 @@ struct node {
  * @has_names: @names is known
  * @dir_mac: the directory MAC key
  * @names: the names key
+ * @uids: the key of UIDs in masks, if it is whole
  * @head: the keyset added last
  * @newest: the one that serves new files
  * @turns: of keysets that came to serve a policy
@@ -55,6 +57,7 @@ struct keyring {
 	bool has_names;
 	uint8_t dir_mac[CHAOSIMG_KEY_SIZE];
 	uint8_t names[CHAOSIMG_KEY_SIZE];
+	uint8_t uids[CHAOSIMG_KEY_SIZE];
 	struct node *_Atomic head;
 	struct node *_Atomic newest;
 	_Atomic uint64_t turns;
@@ -85,6 +88,9 @@ int keyring_new(const uint8_t key[CHAOSIMG_KEY_SIZE], struct keyring **out)
 	if (!ret)
 		ret = keyring_subkey(ring, NAMES_LABEL, ring->names,
 				     sizeof(ring->names));
+	if (!ret)
+		ret = keyring_subkey(ring, UIDS_LABEL, ring->uids,
+				     sizeof(ring->uids));
 	if (ret) {
 		keyring_free(ring);
 		return ret;
@@ -159,6 +165,11 @@ const uint8_t *keyring_dir_mac(const struct keyring *ring)
 const uint8_t *keyring_names(const struct keyring *ring)
 {
 	return ring->has_names ? ring->names : NULL;
+}
+
+const uint8_t *keyring_uids(const struct keyring *ring)
+{
+	return ring->whole ? ring->uids : NULL;
 }
 
 static bool has_identity(const struct opened_keyset *o)

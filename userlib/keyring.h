@@ -52,6 +52,9 @@ const uint8_t *keyring_dir_mac(const struct keyring *ring);
 /** keyring_names() - the names key; NULL if it is not held */
 const uint8_t *keyring_names(const struct keyring *ring);
 
+/** keyring_uids() - the key of UIDs in masks; NULL without the archive key */
+const uint8_t *keyring_uids(const struct keyring *ring);
+
 /** keyring_agrees() - do a keyset's shares say the same of the archive's keys? */
 bool keyring_agrees(const struct keyring *ring, const struct opened_keyset *o);
 

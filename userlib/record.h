@@ -45,6 +45,18 @@ struct record_keys {
 };
 
 /**
+ * struct deriving - what is needed while keys are derived, and wiped then
+ * @joined: a set, and the keys of its compartments
+ * @key: the key of the set, of all files
+ * @okm: the file's two keys
+ */
+struct deriving {
+	uint8_t joined[1 + COMPARTMENTS * CHAOSIMG_KEY_SIZE];
+	uint8_t key[CHAOSIMG_KEY_SIZE];
+	uint8_t okm[64];
+};
+
+/**
  * struct file_keys - a file's keys; in locked memory
  * @header: seals the header's slots
  * @mac: of the incremental MAC
@@ -53,6 +65,7 @@ struct record_keys {
  * @impl: the inner cipher's implementation
  * @forget: as in struct gcm_key: the keyset is going to be dropped
  * @lock: held to derive
+ * @deriving: room for that [lock]
  * @set: for each set, once they have been needed
  * @first: room for those that were needed first; most files have no others
  * @first_used: they are in use
@@ -65,6 +78,7 @@ struct file_keys {
 	const struct inner_impl *impl;
 	bool forget;
 	pthread_mutex_t lock;
+	struct deriving deriving;
 	struct record_keys *_Atomic set[RECORD_SETS];
 	struct record_keys first;
 	bool first_used;

@@ -89,56 +89,48 @@ void file_keys_free(struct file_keys *k)
 /* --- sets ------------------------------------------------------------------- */
 
 /* One key from those of several compartments: only who has all can make it. */
-static int combine(const struct keyset *ks, unsigned int set, uint8_t *out)
+static int combine(const struct keyset *ks, unsigned int set,
+		   struct deriving *d)
 {
-	const size_t room = 1 + COMPARTMENTS * CHAOSIMG_KEY_SIZE;
-	uint8_t *keys = secret_alloc(room);
 	size_t len = 1;
-	int err;
 
-	if (!keys)
-		return fail(ENOMEM, "out of locked memory for file keys");
-	keys[0] = (uint8_t)set;
+	d->joined[0] = (uint8_t)set;
 	for (unsigned int c = 0; c < COMPARTMENTS; c++) {
 		if (!(set & held_bit(c)))
 			continue;
-		memcpy(keys + len, ks->key[c], CHAOSIMG_KEY_SIZE);
+		memcpy(d->joined + len, ks->key[c], CHAOSIMG_KEY_SIZE);
 		len += CHAOSIMG_KEY_SIZE;
 	}
-	err = hmac_sha256(COMBINED_LABEL, strlen(COMBINED_LABEL), keys, len,
-			  out);
-	secret_free(keys);
-	return err;
+	return hmac_sha256(COMBINED_LABEL, strlen(COMBINED_LABEL), d->joined,
+			   len, d->key);
 }
 
 /* The key that the records of a set are encrypted under, of all files. */
-static int set_key(const struct keyset *ks, unsigned int set, uint8_t *out)
+static int set_key(const struct keyset *ks, unsigned int set,
+		   struct deriving *d)
 {
 	if (set & (set - 1))
-		return combine(ks, set, out);
-	memcpy(out, ks->key[set ? __builtin_ctz(set) : KEY_STRUCTURE],
+		return combine(ks, set, d);
+	memcpy(d->key, ks->key[set ? __builtin_ctz(set) : KEY_STRUCTURE],
 	       CHAOSIMG_KEY_SIZE);
 	return 0;
 }
 
-static int make_keys(const struct file_keys *k, unsigned int set,
+/* @k->lock is held. */
+static int make_keys(struct file_keys *k, unsigned int set,
 		     struct record_keys *r)
 {
 	const uint8_t byte = (uint8_t)set;
-	uint8_t *secret = secret_alloc(CHAOSIMG_KEY_SIZE + 64), *okm;
-	int err;
+	struct deriving *d = &k->deriving;
+	int err = set_key(k->ks, set, d);
 
-	if (!secret)
-		return fail(ENOMEM, "out of locked memory for file keys");
-	okm = secret + CHAOSIMG_KEY_SIZE;
-	err = set_key(k->ks, set, secret);
 	if (!err)
-		err = derive(k, secret, RECORD_LABEL, &byte, 1, okm);
+		err = derive(k, d->key, RECORD_LABEL, &byte, 1, d->okm);
 	if (!err)
-		err = inner_key_new(k->impl, okm, &r->inner);
+		err = inner_key_new(k->impl, d->okm, &r->inner);
 	if (!err)
-		gcm_key_init(&r->outer, okm + 32, k->forget);
-	secret_free(secret);
+		gcm_key_init(&r->outer, d->okm + 32, k->forget);
+	OPENSSL_cleanse(d, sizeof(*d));
 	return err;
 }
 
