@@ -3,6 +3,7 @@
 """Clients and neighbours that mean no good, or do not care.
 
 OPEN=N: so many files held open at once (9000), as far as the limits allow.
+HANDLES=N: so many handles of a thousand files (20000).
 RACE=N: how long somebody exchanges folders for symbolic links (4).
 """
 
@@ -26,8 +27,9 @@ sys.path.insert(0, "tests/lib")
 
 import mounted  # noqa: E402
 from mounted import ARCHIVE, MNT, Mount, stored  # noqa: E402
-from tap import done, ok, read, same, scratch  # noqa: E402
+from tap import BUILD, done, ok, read, same, scratch  # noqa: E402
 
+HANDLES = int(os.environ.get("HANDLES", "20000"))
 OPEN = int(os.environ.get("OPEN", "9000"))
 RACE_SECONDS = float(os.environ.get("RACE", "4"))
 READERS = 60
@@ -319,6 +321,15 @@ def at_the_limit():
                  path("limit", str(i))).startswith(b"%d" % i)], [])
 
 
+def closed(mount):
+    """The kernel tells the daemon in its own time."""
+    until = time.monotonic() + 10
+    while descriptors(mount.daemon) > 400 and time.monotonic() < until:
+        time.sleep(0.1)
+    ok("closed, they cost no descriptor any more",
+       descriptors(mount.daemon) <= 400, descriptors(mount.daemon))
+
+
 def many_open(number):
     """OPEN of them at a time, by as many processes as that takes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -337,12 +348,31 @@ def many_open(number):
                                   for i, fd in enumerate(held)}, {True})
         for fd in held:
             os.close(fd)
-        until = time.monotonic() + 10
-        while descriptors(mount.daemon) > 400 and time.monotonic() < until:
-            time.sleep(0.1)
-        ok("closed, they cost no descriptor any more",
-           descriptors(mount.daemon) <= 400, descriptors(mount.daemon))
+        closed(mount)
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def many_handles(number):
+    """A file costs the daemon a descriptor, however often it is open."""
+    with Mount() as mount, subprocess.Popen(
+            [os.path.join(BUILD, "tests/hold_open"), MNT, "1000",
+             str(number // 1000)], text=True, bufsize=1,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        memory = resident(mount.daemon)
+        def tell(word, answer):
+            holder.stdin.write(word + "\n")
+            same(f"{number} handles of 1000 files: {word}",
+                 holder.stdout.readline(), answer + "\n")
+
+        tell("open", f"open {number}")
+        tell("check", f"right {number // 10}")
+        count = descriptors(mount.daemon)
+        ok("a descriptor for each file", count < 1400, count)
+        more = resident(mount.daemon) - memory
+        ok(f"{more} bytes of memory for all", more < 16 << 20)
+        tell("close", f"closed {number}")
+        closed(mount)
+        holder.stdin.close()
 
 
 def resident(daemon):
@@ -415,6 +445,7 @@ rights_are_not_stored()
 too_large_is_refused()
 at_the_limit()
 many_open(OPEN)
+many_handles(HANDLES)
 many_readers()
 mapped_and_killed()
 never_closed()

@@ -21,7 +21,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { IN_FOLDER = 1000, NUMBERED = 10, SHARE = 250000 };
+enum { IN_FOLDER = 1000, NUMBERED = 10 };
+
+/* Descriptors of a child: at most, and what it has besides. */
+enum { SHARE = 250000, OTHERS = 100 };
 
 /* What a child says of one word. */
 struct answer {
@@ -56,10 +59,7 @@ static int open_one(unsigned long i)
 	char path[4096], number[32];
 	int fd, n;
 
-	n = snprintf(path, sizeof(path), "%s/%lu", folder, i / IN_FOLDER);
-	if (i % IN_FOLDER == 0 && mkdir(path, 0755) && errno != EEXIST)
-		return -1;
-	snprintf(path + n, sizeof(path) - n, "/%lu", i);
+	snprintf(path, sizeof(path), "%s/%lu/%lu", folder, i / IN_FOLDER, i);
 	fd = open(path, O_RDWR);
 	if (fd >= 0 || errno != ENOENT)
 		return fd;
@@ -142,7 +142,21 @@ static void obey(int word, int answer)
 	exit(EXIT_SUCCESS);
 }
 
-static void raise_limit(void)
+/* Before there are children, each of which may need any of them. */
+static void make_folders(unsigned long files)
+{
+	char path[4096];
+	unsigned long i;
+
+	for (i = 0; i * IN_FOLDER < files; i++) {
+		snprintf(path, sizeof(path), "%s/%lu", folder, i);
+		if (mkdir(path, 0755) && errno != EEXIST)
+			die(path);
+	}
+}
+
+/* Return: how many a child may hold. */
+static unsigned long raise_limit(void)
 {
 	struct rlimit lim;
 	unsigned long most = 0;
@@ -154,13 +168,15 @@ static void raise_limit(void)
 		fclose(f);
 	}
 	lim.rlim_cur = lim.rlim_max = most;
-	if (most && !setrlimit(RLIMIT_NOFILE, &lim))
-		return;
-	if (getrlimit(RLIMIT_NOFILE, &lim))
-		die("limit");
-	lim.rlim_cur = lim.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &lim))
-		die("limit");
+	if (!most || setrlimit(RLIMIT_NOFILE, &lim)) {
+		if (getrlimit(RLIMIT_NOFILE, &lim))
+			die("limit");
+		lim.rlim_cur = lim.rlim_max;
+		if (setrlimit(RLIMIT_NOFILE, &lim))
+			die("limit");
+	}
+	most = lim.rlim_cur - OTHERS;
+	return most < SHARE ? most : SHARE;
 }
 
 static void start(struct child *c, unsigned long from, unsigned long to)
@@ -221,9 +237,11 @@ int main(int argc, char **argv)
 	times = strtoul(argv[3], NULL, 10);
 	if (!files || !times)
 		return EXIT_FAILURE;
-	raise_limit();
-	count = (files * times + SHARE - 1) / SHARE;
-	each = (files + count - 1) / count;
+	each = raise_limit() / times;
+	if (!each)
+		return EXIT_FAILURE;
+	make_folders(files);
+	count = (files + each - 1) / each;
 	child = calloc(count, sizeof(*child));
 	if (!child)
 		die("memory");
