@@ -8,6 +8,7 @@
  * say that set-user-id bits must go.
  */
 #include <linux/fuse.h>
+#include <semaphore.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -18,6 +19,8 @@ static struct {
 	uint64_t unique;	/* of the request */
 	uint32_t flags;		/* what the kernel offers */
 	bool over;		/* it was answered */
+	_Atomic bool known;	/* and the kernel has the answer */
+	sem_t done;		/* it has, or there will be none */
 } init;
 
 /* What a worker knows of the request that it serves. */
@@ -90,10 +93,30 @@ static void add_to_init(const struct iovec *iov, int count)
 /* Until INIT is answered there is one worker. */
 static ssize_t device_writev(int fd, struct iovec *iov, int count, void *unused)
 {
+	bool was_over = init.over;
+	ssize_t n;
+
 	(void)unused;
-	if (!init.over)
+	if (!was_over)
 		add_to_init(iov, count);
-	return writev(fd, iov, count);
+	n = writev(fd, iov, count);
+	if (!was_over && init.over) {
+		init.known = n > 0;
+		sem_post(&init.done);
+	}
+	return n;
+}
+
+bool device_wait(void)
+{
+	while (sem_wait(&init.done))
+		;
+	return init.known;
+}
+
+void device_end(void)
+{
+	sem_post(&init.done);
 }
 
 int device_start(struct fuse_session *se)
@@ -102,5 +125,6 @@ int device_start(struct fuse_session *se)
 		.read = device_read, .writev = device_writev,
 	};
 
+	sem_init(&init.done, 0, 0);
 	return fuse_session_custom_io(se, &io, fuse_session_fd(se));
 }

@@ -16,6 +16,19 @@ struct fuse_session;
 int device_start(struct fuse_session *se);
 
 /**
+ * device_wait() - wait until the mount answers
+ *
+ * Without asking it for anything: who waits for its own process's answer cannot
+ * be killed, and so keeps the connection open for good if the others are.
+ *
+ * Return: false if it never will, as device_end() said.
+ */
+bool device_wait(void);
+
+/* There will be no more answers. */
+void device_end(void);
+
+/**
  * device_kills_suidgid() - shall this thread's request clear these bits?
  *
  * Set for a write, a truncation or an opening with O_TRUNC by a caller that

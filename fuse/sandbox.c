@@ -54,7 +54,7 @@ static const int allowed[] = {
 	/* requests and what answers them */
 	SCMP_SYS(read), SCMP_SYS(writev), SCMP_SYS(pread64), SCMP_SYS(pwrite64),
 	SCMP_SYS(preadv2), SCMP_SYS(futex), SCMP_SYS(openat), SCMP_SYS(close),
-	SCMP_SYS(newfstatat), SCMP_SYS(name_to_handle_at),
+	SCMP_SYS(newfstatat), SCMP_SYS(statx), SCMP_SYS(name_to_handle_at),
 	SCMP_SYS(open_by_handle_at), SCMP_SYS(fsync), SCMP_SYS(fdatasync),
 	SCMP_SYS(getrandom), SCMP_SYS(getdents64), SCMP_SYS(lseek),
 	SCMP_SYS(fstat), SCMP_SYS(ftruncate), SCMP_SYS(fallocate),

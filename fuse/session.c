@@ -69,12 +69,23 @@ void session_attributes_changed(struct inode *in)
 	fuse_lowlevel_notify_inval_inode(session.se, inode_number(in), -1, 0);
 }
 
+/* Of what is mounted there, without a request to ourselves: see device_wait(). */
+static bool get_device(dev_t *dev)
+{
+	struct statx st;
+
+	if (statx(AT_FDCWD, session.mountpoint, AT_STATX_DONT_SYNC, 0, &st))
+		return false;
+	*dev = makedev(st.stx_dev_major, st.stx_dev_minor);
+	return true;
+}
+
 /* Someone may have mounted something else over it. */
 static bool is_ours(void)
 {
-	struct stat st;
+	dev_t dev;
 
-	return !stat(session.mountpoint, &st) && st.st_dev == session.dev;
+	return get_device(&dev) && dev == session.dev;
 }
 
 /* Until main has noticed: the signal may come just before it waits. */
@@ -100,14 +111,12 @@ static void stop(void)
 
 static void *watch(void *unused)
 {
-	struct stat st;
 	int sig;
 
 	(void)unused;
-	if (stat(session.mountpoint, &st))
+	if (!device_wait() || !get_device(&session.dev))
 		return NULL;
-	session.dev = st.st_dev;
-	raise_read_ahead(st.st_dev);
+	raise_read_ahead(session.dev);
 	session.ready();
 	while (sigwait(&session.signals, &sig))
 		;
@@ -209,6 +218,7 @@ static int run_mounted(unsigned int threads)
 	session.began = true;
 	err = serve(threads);
 	session.over = true;
+	device_end();
 	mounted = is_mounted();
 	/* This ends the connection, and so whatever the watcher waits for. */
 	fuse_session_unmount(session.se);

@@ -10,7 +10,6 @@ cd "$(dirname "$0")/.." || exit 1
 reason=$(mount_obstacle) && skip_all "$reason"
 scratch || bail "no temporary folder"
 archive_new || bail "no archive"
-archive_mount || bail "no mount"
 
 # crash: kill the daemon under the worker, and mount again
 crash() {
@@ -20,6 +19,30 @@ crash() {
 	wait $worker
 	unmount "$mnt" && archive_mount
 }
+
+# It is killed as soon as it is mounted. A thread of it that waited for an answer of
+# its own would keep the dead connection open, and whoever uses the mount waiting.
+at_once() {
+	local i
+	for ((i = 0; i < 5 * ${KILLS:-4}; i++)); do
+		"$BUILD/chaosimgfs" -f -o keyfile="$key" "$archive" "$mnt" \
+			>/dev/null 2>&1 &
+		daemon=$!
+		until grep -q " $mnt " /proc/self/mounts; do
+			kill -0 $daemon || return
+		done
+		kill -9 $daemon
+		timeout 10 tail --pid=$daemon -f /dev/null || {
+			umount -f "$mnt"
+			return 1
+		}
+		wait $daemon 2>/dev/null
+		daemon=
+		unmount "$mnt" || return
+	done
+}
+ok "killed as soon as it is mounted" at_once
+archive_mount || bail "no mount"
 
 : >"$work/journal"
 for round in $(seq "${KILLS:-4}"); do
