@@ -49,7 +49,7 @@ cp tests/qemu/{service,open-files,unit.sh} tests/kselftest/{tap.sh,settings} \
 	"$BUILD/tests/hold_open" "$work/guest"
 printf '%s\n' service open-files >"$work/guest/tests"
 limit=${SECONDS_MAX:-300}
-export GUEST_PARAMETERS="guest.files=${FILES:-100} guest.limit=$limit"
+export GUEST_PARAMETERS="guest.files=${FILES:-50} guest.limit=$limit"
 tests_passed() {
 	SELFTESTS=$work/guest tests/qemu/run -t "$limit" "$kernel" >"$work/tap" 2>&1
 	local status=$?
