@@ -111,6 +111,8 @@ static int make_keyset(struct making *m)
 		return ret;
 	memcpy(m->cfg->keyset[0], ks->id, sizeof(ks->id));
 	m->cfg->keysets = 1;
+	/* So says a configuration that is rebuilt from the keysets. */
+	m->cfg->created = ks->created;
 	m->keyset_file = true;
 	ret = keyset_store(m->a, m->path, ks, NULL, 0);
 	secret_free(ks);
