@@ -3,7 +3,7 @@
  * chaosimgfs: what its parts share.
  *
  *	main.c		the command: opening the archive, becoming a daemon
- *	mountpoint.c	which mount points are refused
+ *	mountpoint.c	which mount points are refused, what is mounted there
  *	replace.c	taking another daemon's place
  *	harden.c	keep keys and plaintext out of swap, dumps and debuggers
  *	keeper.c	a second process that unmounts, and has no keys
@@ -266,7 +266,7 @@ int keeper_start(const char *mountpoint, bool daemon);
 /** keeper_none() - without one this process unmounts @mountpoint itself */
 void keeper_none(const char *mountpoint);
 
-/** keeper_mounted() - from now on it says if this process dies */
+/** keeper_mounted() - if this process dies from now on, it says so, and aborts */
 void keeper_mounted(void);
 
 /**
@@ -298,6 +298,18 @@ int sandbox_enter(bool kernel_cipher);
 
 /** mountpoint_check() - one line on stderr and -1 if it cannot be used */
 int mountpoint_check(const char *archive, const char *mountpoint);
+
+/**
+ * mountpoint_device() - the device number of what is mounted there
+ * @mountpoint: where
+ * @dev: the number
+ *
+ * Without a request to the mount: who waits for its own process's answer cannot
+ * be killed. Safe in a signal handler.
+ *
+ * Return: false if there is none.
+ */
+bool mountpoint_device(const char *mountpoint, dev_t *dev);
 
 /* --- replace.c --- */
 

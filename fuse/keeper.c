@@ -4,7 +4,7 @@
  * what the one with the keys gives up, the right to unmount. It is told what
  * to do in messages of two numbers; it reads nothing else. It also says which
  * forbidden calls there were, as a signal handler cannot, and when its master
- * died.
+ * died; then it sees to it that nobody waits for answers of the dead.
  */
 #include <limits.h>
 #include <signal.h>
@@ -41,6 +41,7 @@ static struct {
 	const char *mountpoint;
 	int fd;
 	pthread_mutex_t lock;
+	dev_t dev;		/* of what is mounted; only in the keeper */
 } keeper = { .fd = -1, .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /* --- in the keeper -------------------------------------------------------- */
@@ -68,6 +69,36 @@ static int unmount(const char *mountpoint, bool detach)
 	return errno == EPERM ? fusermount(mountpoint, detach) : errno;
 }
 
+/*
+ * The other's main thread is dead. One that waits for the kernel to write back
+ * cannot be killed, and would keep the connection open for good: abort it. The
+ * open descriptor keeps the mount where it is: nobody shall write below it.
+ */
+static void on_death(int sig)
+{
+	int fd, err = errno;
+	dev_t dev;
+
+	(void)sig;
+	if (!keeper.dev)
+		return;
+	fd = open(keeper.mountpoint, O_PATH | O_CLOEXEC);
+	if (fd >= 0 && mountpoint_device(keeper.mountpoint, &dev) &&
+	    dev == keeper.dev)
+		umount2(keeper.mountpoint, MNT_FORCE | UMOUNT_NOFOLLOW);
+	if (fd >= 0)
+		close(fd);
+	errno = err;
+}
+
+static void notice_death(void)
+{
+	struct sigaction sa = { .sa_handler = on_death };
+
+	sigaction(SIGUSR1, &sa, NULL);
+	prctl(PR_SET_PDEATHSIG, SIGUSR1, 0, 0, 0);
+}
+
 static void reply(int32_t number)
 {
 	while (send(KEEPER_FD, &number, sizeof(number), MSG_NOSIGNAL) < 0 &&
@@ -93,13 +124,15 @@ static void keep(const char *mountpoint)
 	while (next(&m)) {
 		if (m.task == TASK_END)
 			return;
-		if (m.task == TASK_UNMOUNT || m.task == TASK_DETACH)
+		if (m.task == TASK_UNMOUNT || m.task == TASK_DETACH) {
 			reply(unmount(mountpoint, m.task == TASK_DETACH));
-		else if (m.task == TASK_MOUNTED)
+		} else if (m.task == TASK_MOUNTED) {
 			mounted = true;
-		else if (m.task == TASK_FORBIDDEN)
+			mountpoint_device(mountpoint, &keeper.dev);
+		} else if (m.task == TASK_FORBIDDEN) {
 			log_line(LOG_CRIT, "%s: system call %d was refused: no part of chaosimgfs makes it",
 				 mountpoint, m.number);
+		}
 	}
 	if (mounted)
 		log_line(LOG_CRIT, "%s: chaosimgfs was killed (transport endpoint is not connected): mount again",
@@ -151,6 +184,7 @@ be_keeper(const char *mountpoint, int fd, bool daemon)
 	if (daemon)
 		leave_caller();
 	give_up_rights();
+	notice_death();
 	keep(mountpoint);
 	close(KEEPER_FD);
 	_exit(EXIT_SUCCESS);

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Which mount points are refused: used ones, and those that would loop. */
+/*
+ * Which mount points are refused: used ones, and those that would loop. And what
+ * is mounted there.
+ */
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "fs.h"
@@ -86,4 +90,14 @@ int mountpoint_check(const char *archive, const char *mountpoint)
 		return refuse(mountpoint, in < 0 ? strerror(errno) :
 			      "the archive is inside the mount point");
 	return check_empty(mountpoint);
+}
+
+bool mountpoint_device(const char *mountpoint, dev_t *dev)
+{
+	struct statx st;
+
+	if (statx(AT_FDCWD, mountpoint, AT_STATX_DONT_SYNC, 0, &st))
+		return false;
+	*dev = makedev(st.stx_dev_major, st.stx_dev_minor);
+	return true;
 }

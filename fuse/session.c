@@ -69,23 +69,13 @@ void session_attributes_changed(struct inode *in)
 	fuse_lowlevel_notify_inval_inode(session.se, inode_number(in), -1, 0);
 }
 
-/* Of what is mounted there, without a request to ourselves: see device_wait(). */
-static bool get_device(dev_t *dev)
-{
-	struct statx st;
-
-	if (statx(AT_FDCWD, session.mountpoint, AT_STATX_DONT_SYNC, 0, &st))
-		return false;
-	*dev = makedev(st.stx_dev_major, st.stx_dev_minor);
-	return true;
-}
-
 /* Someone may have mounted something else over it. */
 static bool is_ours(void)
 {
 	dev_t dev;
 
-	return get_device(&dev) && dev == session.dev;
+	return mountpoint_device(session.mountpoint, &dev) &&
+	       dev == session.dev;
 }
 
 /* Until main has noticed: the signal may come just before it waits. */
@@ -114,7 +104,8 @@ static void *watch(void *unused)
 	int sig;
 
 	(void)unused;
-	if (!device_wait() || !get_device(&session.dev))
+	if (!device_wait() ||
+	    !mountpoint_device(session.mountpoint, &session.dev))
 		return NULL;
 	raise_read_ahead(session.dev);
 	session.ready();

@@ -5,6 +5,7 @@
     crash.py work MOUNT JOURNAL
     crash.py check MOUNT JOURNAL
     crash.py leave FILE CONTENTS DAEMON
+    crash.py end FILE DAEMON
 
 A line of the journal is a promise: it is written after close() or fsync() came
 back. Each byte of a file says where it stands and in which version.
@@ -130,9 +131,21 @@ def leave(name, contents, daemon):
     os.kill(int(daemon), signal.SIGKILL)
 
 
+def end(name, daemon):
+    """Kill the daemon while it ends, and the kernel still has what was written."""
+    fd = os.open(name, os.O_RDWR | os.O_CREAT)
+    for i in range(40):
+        os.write(fd, pattern(i, 2 ** 20))
+    os.kill(daemon, signal.SIGTERM)
+    time.sleep(random.uniform(0, 0.03))
+    os.kill(daemon, signal.SIGKILL)
+
+
 def main():
     if sys.argv[1] == "leave":
         return leave(*sys.argv[2:5])
+    if sys.argv[1] == "end":
+        return end(sys.argv[2], int(sys.argv[3]))
     mount, journal = sys.argv[2:4]
     if sys.argv[1] == "check":
         return check(mount, journal)

@@ -20,8 +20,21 @@ crash() {
 	unmount "$mnt" && archive_mount
 }
 
-# It is killed as soon as it is mounted. A thread of it that waited for an answer of
-# its own would keep the dead connection open, and whoever uses the mount waiting.
+mounts() {
+	grep -c " $mnt fuse.chaosimgfs " /proc/mounts
+}
+
+# A thread of it that waited for an answer of its own would keep the dead connection
+# open, and whoever uses the mount waiting.
+dies() {
+	timeout 10 tail -s 0.05 --pid=$daemon -f /dev/null || {
+		umount -f -l "$mnt"
+		return 1
+	}
+	wait $daemon 2>/dev/null
+	daemon=
+}
+
 at_once() {
 	local i
 	for ((i = 0; i < 5 * ${KILLS:-4}; i++)); do
@@ -32,16 +45,23 @@ at_once() {
 			kill -0 $daemon || return
 		done
 		kill -9 $daemon
-		timeout 10 tail --pid=$daemon -f /dev/null || {
-			umount -f "$mnt"
-			return 1
-		}
-		wait $daemon 2>/dev/null
-		daemon=
-		unmount "$mnt" || return
+		dies && unmount "$mnt" || return
 	done
 }
 ok "killed as soon as it is mounted" at_once
+
+while_it_ends() {
+	local i
+	for ((i = 0; i < ${KILLS:-4}; i++)); do
+		archive_mount || return
+		python3 tests/crash.py end "$mnt/ended" "$daemon" &
+		worker=$!
+		dies || return
+		wait $worker
+		[ "$(mounts)" = 0 ] || unmount "$mnt" || return
+	done
+}
+ok "killed while it ends, and waits for the kernel" while_it_ends
 archive_mount || bail "no mount"
 
 : >"$work/journal"
@@ -102,10 +122,6 @@ ok "the same through a read-only mount" left_open_readonly
 
 # What a killed daemon has left there, with a file open and its root's attributes
 # in the kernel's cache, is no obstacle to the next one.
-mounts() {
-	grep -c " $mnt fuse.chaosimgfs " /proc/mounts
-}
-
 killed() {
 	echo kept >"$mnt/kept" && exec 5<"$mnt/kept" && stat "$mnt" || return
 	kill -9 "$daemon"
