@@ -305,7 +305,7 @@ int mountpoint_check(const char *archive, const char *mountpoint);
  * @dev: the number
  *
  * Without a request to the mount: who waits for its own process's answer cannot
- * be killed. Safe in a signal handler.
+ * be killed.
  *
  * Return: false if there is none.
  */

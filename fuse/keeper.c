@@ -7,6 +7,7 @@
  * died; then it sees to it that nobody waits for answers of the dead.
  */
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,7 +42,6 @@ static struct {
 	const char *mountpoint;
 	int fd;
 	pthread_mutex_t lock;
-	dev_t dev;		/* of what is mounted; only in the keeper */
 } keeper = { .fd = -1, .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /* --- in the keeper -------------------------------------------------------- */
@@ -69,35 +69,47 @@ static int unmount(const char *mountpoint, bool detach)
 	return errno == EPERM ? fusermount(mountpoint, detach) : errno;
 }
 
-/*
- * The other's main thread is dead. One that waits for the kernel to write back
- * cannot be killed, and would keep the connection open for good: abort it. The
- * open descriptor keeps the mount where it is: nobody shall write below it.
- */
+/* --- its master's death --- */
+
+static volatile sig_atomic_t died;
+
 static void on_death(int sig)
 {
-	int fd, err = errno;
-	dev_t dev;
-
 	(void)sig;
-	if (!keeper.dev)
-		return;
-	fd = open(keeper.mountpoint, O_PATH | O_CLOEXEC);
-	if (fd >= 0 && mountpoint_device(keeper.mountpoint, &dev) &&
-	    dev == keeper.dev)
-		umount2(keeper.mountpoint, MNT_FORCE | UMOUNT_NOFOLLOW);
-	if (fd >= 0)
-		close(fd);
-	errno = err;
+	died = 1;
 }
 
+/* Its main thread's, that is. The signal comes only while next() waits. */
 static void notice_death(void)
 {
 	struct sigaction sa = { .sa_handler = on_death };
+	sigset_t set;
 
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
 	sigaction(SIGUSR1, &sa, NULL);
 	prctl(PR_SET_PDEATHSIG, SIGUSR1, 0, 0, 0);
 }
+
+/*
+ * A thread that waits for the kernel to write back cannot be killed, and would
+ * keep the connection open for good: abort it. The open descriptor keeps the
+ * mount where it is: nobody shall write below it.
+ */
+static void abort_mount(const char *mountpoint, dev_t mounted)
+{
+	int fd = open(mountpoint, O_PATH | O_CLOEXEC);
+	dev_t dev;
+
+	if (fd < 0)
+		return;
+	if (mountpoint_device(mountpoint, &dev) && dev == mounted)
+		umount2(mountpoint, MNT_FORCE | UMOUNT_NOFOLLOW);
+	close(fd);
+}
+
+/* --- what it is told --- */
 
 static void reply(int32_t number)
 {
@@ -106,12 +118,24 @@ static void reply(int32_t number)
 		;
 }
 
+static void wait_message(void)
+{
+	struct pollfd p = { .fd = KEEPER_FD, .events = POLLIN };
+	sigset_t none;
+
+	sigemptyset(&none);
+	while (!died && ppoll(&p, 1, NULL, &none) < 1)
+		;
+}
+
+/* What was said before it died counts. */
 static bool next(struct message *m)
 {
 	ssize_t n;
 
+	wait_message();
 	do
-		n = recv(KEEPER_FD, m, sizeof(*m), 0);
+		n = recv(KEEPER_FD, m, sizeof(*m), died ? MSG_DONTWAIT : 0);
 	while (n < 0 && errno == EINTR);
 	return n == sizeof(*m);
 }
@@ -120,6 +144,7 @@ static void keep(const char *mountpoint)
 {
 	bool mounted = false;
 	struct message m;
+	dev_t dev = 0;
 
 	while (next(&m)) {
 		if (m.task == TASK_END)
@@ -128,15 +153,18 @@ static void keep(const char *mountpoint)
 			reply(unmount(mountpoint, m.task == TASK_DETACH));
 		} else if (m.task == TASK_MOUNTED) {
 			mounted = true;
-			mountpoint_device(mountpoint, &keeper.dev);
+			mountpoint_device(mountpoint, &dev);
 		} else if (m.task == TASK_FORBIDDEN) {
 			log_line(LOG_CRIT, "%s: system call %d was refused: no part of chaosimgfs makes it",
 				 mountpoint, m.number);
 		}
 	}
-	if (mounted)
-		log_line(LOG_CRIT, "%s: chaosimgfs was killed (transport endpoint is not connected): mount again",
-			 mountpoint);
+	if (!mounted)
+		return;
+	if (died)
+		abort_mount(mountpoint, dev);
+	log_line(LOG_CRIT, "%s: chaosimgfs was killed (transport endpoint is not connected): mount again",
+		 mountpoint);
 }
 
 /* fusermount3 needs its own rights, so no_new_privs is for root alone. */
