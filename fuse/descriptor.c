@@ -6,6 +6,7 @@
  * next use. Elsewhere each inode keeps its descriptor.
  */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,16 +110,16 @@ bool handles_work(void)
 
 int place_take(unsigned int count)
 {
-	if ((known.places += count) <= known.places_max)
+	if (atomic_fetch_add(&known.places, count) + count <= known.places_max)
 		return 0;
-	known.places -= count;
+	place_give(count);
 	log_often(LOG_WARNING, "too many files are open: raise the limit of open files (LimitNOFILE=, fs.nr_open), and mount again");
 	return -ENFILE;
 }
 
 void place_give(unsigned int count)
 {
-	known.places -= count;
+	atomic_fetch_sub(&known.places, count);
 }
 
 /* --- those that are open and not used at the moment; needs the lock ------- */
