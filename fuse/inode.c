@@ -16,7 +16,7 @@ static struct {
 	pthread_mutex_t lock;
 	struct inode **bucket;
 	size_t buckets;
-	size_t count;
+	_Atomic size_t count;	/* written under @lock */
 	uint64_t generation;
 } table = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -318,12 +318,7 @@ void inode_retire(struct inode *in)
 
 size_t inode_count(void)
 {
-	size_t n;
-
-	pthread_mutex_lock(&table.lock);
-	n = table.count;
-	pthread_mutex_unlock(&table.lock);
-	return n;
+	return table.count;
 }
 
 static bool unused(const struct inode *in)
