@@ -44,7 +44,7 @@ static struct listing *listing_of(const struct fuse_file_info *fi)
 	return (struct listing *)(uintptr_t)fi->fh;
 }
 
-static int listing_open(struct inode *dir, struct listing **out)
+static int listing_begin(struct inode *dir, struct listing **out)
 {
 	uint8_t id[CHAOSIMG_ID_SIZE];
 	struct listing *l;
@@ -72,6 +72,18 @@ static int listing_open(struct inode *dir, struct listing **out)
 	return 0;
 }
 
+static int listing_open(struct inode *dir, struct listing **out)
+{
+	int err = place_take(PLACES);
+
+	if (err)
+		return err;
+	err = listing_begin(dir, out);
+	if (err)
+		place_give(PLACES);
+	return err;
+}
+
 static void listing_close(struct listing *l)
 {
 	renew_end(l->renewing);
@@ -85,13 +97,8 @@ static void listing_close(struct listing *l)
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct listing *l;
-	int err = place_take(PLACES);
+	int err = listing_open(inode_of(ino), &l);
 
-	if (!err) {
-		err = listing_open(inode_of(ino), &l);
-		if (err)
-			place_give(PLACES);
-	}
 	if (err) {
 		fuse_reply_err(req, -err);
 		return;
