@@ -303,7 +303,7 @@ int parts_read(struct chaosimg_file *f, unsigned int which,
 		err = fail(EIO, "parts: cut off");
 	else
 		err = open_region(f, region, which, out);
-	OPENSSL_cleanse(region, p->length);
+	explicit_bzero(region, p->length);
 	free(region);
 	if (err)
 		parts_free(out);
