@@ -146,15 +146,12 @@ bench:
 
 # What the shell tests need besides the programs.
 tests: $(BUILD)/tests/findplain $(BUILD)/tests/files_bench $(BUILD)/tests/mask_file
-$(BUILD)/tests/findplain: tests/lib/findplain.c Makefile | prepare
+$(BUILD)/tests/findplain $(BUILD)/tests/hold_open: $(BUILD)/tests/%: tests/lib/%.c Makefile | prepare
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(BASE_CFLAGS) $(HARDEN) $(LDFLAGS) -o $@ $<
 
 # Very many open files; and a daemon that remembers few that are not.
 tests: $(BUILD)/tests/hold_open $(BUILD)/tests/chaosimgfs_few
-$(BUILD)/tests/hold_open: tests/lib/hold_open.c Makefile | prepare
-	$(call say,CC)
-	$(Q)$(CC) $(CFLAGS) $(BASE_CFLAGS) $(HARDEN) $(LDFLAGS) -o $@ $<
 $(BUILD)/tests/chaosimgfs_few: fuse/evict.c $(call obj,$(filter-out fuse/evict.c,$(FUSE_SRC))) \
 		$(STATIC) Makefile | prepare
 	$(call say,CC)

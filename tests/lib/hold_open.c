@@ -159,22 +159,13 @@ static void make_folders(unsigned long files)
 static unsigned long raise_limit(void)
 {
 	struct rlimit lim;
-	unsigned long most = 0;
-	FILE *f = fopen("/proc/sys/fs/nr_open", "re");
+	unsigned long most;
 
-	if (f) {
-		if (fscanf(f, "%lu", &most) != 1)
-			most = 0;
-		fclose(f);
-	}
-	lim.rlim_cur = lim.rlim_max = most;
-	if (!most || setrlimit(RLIMIT_NOFILE, &lim)) {
-		if (getrlimit(RLIMIT_NOFILE, &lim))
-			die("limit");
-		lim.rlim_cur = lim.rlim_max;
-		if (setrlimit(RLIMIT_NOFILE, &lim))
-			die("limit");
-	}
+	if (getrlimit(RLIMIT_NOFILE, &lim))
+		die("limit");
+	lim.rlim_cur = lim.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &lim))
+		die("limit");
 	most = lim.rlim_cur - OTHERS;
 	return most < SHARE ? most : SHARE;
 }
