@@ -4,6 +4,8 @@
 
 #include "dicom_division.h"
 
+#define FIRST_PICTURE	0x56000000u
+
 /* Values that are a picture, or that a picture can be computed from. */
 static const struct dicom_tag_range picture[] = {
 	{ 0xffffffff, 0x7fe00001 },	/* Extended Offset Table */
@@ -56,37 +58,19 @@ enum chaosimg_compartment dicom_compartment(uint32_t tag)
 	if (tag & 0x10000)	/* an odd group: private */
 		return CHAOSIMG_IDENTITY;
 	/* Before the profile, which lists Overlay Data too. */
-	if (in_ranges(tag, picture, sizeof(picture) / sizeof(picture[0])))
+	if (tag >= FIRST_PICTURE &&
+	    in_ranges(tag, picture, sizeof(picture) / sizeof(picture[0])))
 		return CHAOSIMG_PIXELS;
 	if (in_ranges(tag, unknown, sizeof(unknown) / sizeof(unknown[0])))
 		return CHAOSIMG_IDENTITY;
 	return in_profile(tag) ? CHAOSIMG_IDENTITY : CHAOSIMG_CLINICAL;
 }
 
-static void remove_segment(struct dicom_info *info, uint32_t i)
+static void remove_segments(struct dicom_info *info, uint32_t i, uint32_t n)
 {
-	info->segments--;
-	memmove(&info->segment[i], &info->segment[i + 1],
+	info->segments -= n;
+	memmove(&info->segment[i], &info->segment[i + n],
 		(info->segments - i) * sizeof(info->segment[0]));
-}
-
-/* Segment @i and the next one become identity, as do identity neighbours. */
-static void merge_pair(struct dicom_info *info, uint32_t i)
-{
-	struct chaosimg_segment *s = info->segment;
-
-	s[i].compartment = CHAOSIMG_IDENTITY;
-	s[i].length += s[i + 1].length;
-	remove_segment(info, i + 1);
-	if (i + 1 < info->segments &&
-	    s[i + 1].compartment == CHAOSIMG_IDENTITY) {
-		s[i].length += s[i + 1].length;
-		remove_segment(info, i + 1);
-	}
-	if (i && s[i - 1].compartment == CHAOSIMG_IDENTITY) {
-		s[i - 1].length += s[i].length;
-		remove_segment(info, i);
-	}
 }
 
 static uint64_t hidden_by_merge(const struct chaosimg_segment *s)
@@ -94,22 +78,67 @@ static uint64_t hidden_by_merge(const struct chaosimg_segment *s)
 	return s->compartment == CHAOSIMG_IDENTITY ? 0 : s->length;
 }
 
-static void merge_cheapest(struct dicom_info *info)
+/* What merging @i with the next one would hide. */
+static uint64_t cost(const struct dicom_division *d, uint32_t i)
 {
-	const struct chaosimg_segment *s = info->segment;
-	uint64_t cheapest = UINT64_MAX;
-	uint32_t best = 0;
+	const struct chaosimg_segment *s = d->info->segment + i;
 
-	for (uint32_t i = 0; i + 1 < info->segments; i++) {
-		uint64_t cost = hidden_by_merge(&s[i]) +
-				hidden_by_merge(&s[i + 1]);
+	return hidden_by_merge(&s[0]) + hidden_by_merge(&s[1]);
+}
 
-		if (cost < cheapest) {
-			cheapest = cost;
-			best = i;
-		}
+static void note_cost(struct dicom_division *d, uint32_t i)
+{
+	uint64_t c = cost(d, i);
+
+	if (c < d->least || (c == d->least && i < d->from)) {
+		d->least = c;
+		d->from = i;
 	}
-	merge_pair(info, best);
+}
+
+/* Segment @i is not what it was. Until the first merge, nobody wants to know. */
+static void changed(struct dicom_division *d, uint32_t i)
+{
+	if (!d->least)
+		return;
+	if (i + 1 < d->info->segments)
+		note_cost(d, i);
+	if (i)
+		note_cost(d, i - 1);
+}
+
+/* Segment @i and the next one become identity, with identity neighbours. */
+static void merge_pair(struct dicom_division *d, uint32_t i)
+{
+	struct chaosimg_segment *s = d->info->segment;
+	uint32_t end = i + 2;
+
+	if (end < d->info->segments && s[end].compartment == CHAOSIMG_IDENTITY)
+		end++;
+	if (i && s[i - 1].compartment == CHAOSIMG_IDENTITY)
+		i--;
+	s[i].compartment = CHAOSIMG_IDENTITY;
+	for (uint32_t k = i + 1; k < end; k++)
+		s[i].length += s[k].length;
+	remove_segments(d->info, i + 1, end - i - 1);
+	changed(d, i);
+}
+
+/* Most costs are those of a short header, and so the least one stays. */
+static void merge_cheapest(struct dicom_division *d)
+{
+	uint32_t pairs = d->info->segments - 1;
+
+	if (!d->least)
+		d->from = pairs;
+	while (d->from < pairs && cost(d, d->from) != d->least)
+		d->from++;
+	if (d->from == pairs) {
+		d->least = UINT64_MAX;
+		for (uint32_t i = 0; i < pairs; i++)
+			note_cost(d, i);
+	}
+	merge_pair(d, d->from);
 }
 
 static bool extends_last(const struct dicom_info *info,
@@ -129,16 +158,20 @@ void dicom_division_mark(struct dicom_division *d, uint64_t until,
 		return;
 	length = until - d->done;
 	d->done = until;
+	/* The last one may have been hidden. */
+	if (info->segments)
+		changed(d, info->segments - 1);
 	if (!extends_last(info, compartment) &&
 	    info->segments == CHAOSIMG_SEGMENTS_MAX)
-		merge_cheapest(info);
+		merge_cheapest(d);
 	if (extends_last(info, compartment)) {
 		info->segment[info->segments - 1].length += length;
-		return;
+	} else {
+		info->segment[info->segments].length = length;
+		info->segment[info->segments].compartment = compartment;
+		info->segments++;
 	}
-	info->segment[info->segments].length = length;
-	info->segment[info->segments].compartment = compartment;
-	info->segments++;
+	changed(d, info->segments - 1);
 }
 
 void dicom_division_hide_last(struct dicom_info *info)

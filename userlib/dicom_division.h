@@ -27,10 +27,15 @@ enum chaosimg_compartment dicom_compartment(uint32_t tag);
  * struct dicom_division - segments while they are collected
  * @info: receives them; starts with none
  * @done: they cover the file up to here
+ * @least: merging two neighbours hides as many bytes or more; 0 before the
+ *	first were merged
+ * @from: none in front of this one and its next hides as few
  */
 struct dicom_division {
 	struct dicom_info *info;
 	uint64_t done;
+	uint64_t least;
+	uint32_t from;
 };
 
 /**

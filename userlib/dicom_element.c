@@ -38,21 +38,17 @@ static int move_window(struct dicom_reader *r, uint64_t off, size_t need)
 	return DICOM_OK;
 }
 
-int dicom_fetch(struct dicom_reader *r, uint64_t off, size_t len,
-		const uint8_t **out)
+int dicom_fetch_anew(struct dicom_reader *r, uint64_t off, size_t len,
+		     const uint8_t **out)
 {
 	int err;
 
 	if (len > r->src->length || off > r->src->length - len)
 		return DICOM_BROKEN;
-	if (off < r->off || off - r->off > r->len ||
-	    len > r->len - (size_t)(off - r->off)) {
-		err = move_window(r, off, len);
-		if (err)
-			return err;
-	}
-	*out = r->window + (off - r->off);
-	return DICOM_OK;
+	err = move_window(r, off, len);
+	if (!err)
+		*out = r->window + (off - r->off);
+	return err;
 }
 
 uint16_t dicom_get16(const uint8_t *p, struct dicom_syntax syntax)

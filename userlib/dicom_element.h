@@ -56,6 +56,10 @@ struct dicom_element {
 	uint64_t value;
 };
 
+/** dicom_fetch_anew() - the same for what is not in the window */
+int dicom_fetch_anew(struct dicom_reader *r, uint64_t off, size_t len,
+		     const uint8_t **out);
+
 /**
  * dicom_fetch() - look at bytes of the file
  * @r: the reader
@@ -65,8 +69,16 @@ struct dicom_element {
  * Return: DICOM_OK; DICOM_BROKEN if they do not lie in the file; -EIO if the
  * source is shorter than it said; the source's error.
  */
-int dicom_fetch(struct dicom_reader *r, uint64_t off, size_t len,
-		const uint8_t **out);
+static inline int dicom_fetch(struct dicom_reader *r, uint64_t off, size_t len,
+			      const uint8_t **out)
+{
+	uint64_t at = off - r->off;	/* beyond @r->len if it is in front */
+
+	if (at > r->len || len > r->len - at)
+		return dicom_fetch_anew(r, off, len, out);
+	*out = r->window + at;
+	return DICOM_OK;
+}
 
 /** dicom_get16() - an integer in the syntax's byte order */
 uint16_t dicom_get16(const uint8_t *p, struct dicom_syntax syntax);

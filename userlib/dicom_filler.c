@@ -186,8 +186,9 @@ void dicom_fill(uint32_t tag, const char *vr, uint8_t *out, size_t len)
 		fill_time(vr, out, len);
 	} else {
 		n = dicom_fill_unit(vr, unit);
-		for (size_t i = 0; i < len; i++)
-			out[i] = unit[i % n];
+		memset(out, unit[0], len);
+		for (size_t i = 0; n > 1 && i < len; i += n)
+			memcpy(out + i, unit, n < len - i ? n : len - i);
 	}
 	/* Some have a form of their own. */
 	if (tag == TAG_PATIENT_SEX && vr_is(vr, "CS"))

@@ -177,13 +177,22 @@ void dicom_mask_apply(const struct dicom_mask *m, unsigned int held, void *buf,
 	}
 }
 
-unsigned int dicom_mask_owner(const struct dicom_mask *m, uint64_t off,
-			      uint64_t *end)
+static bool is_in_piece(const struct dicom_mask *m, uint32_t i, uint64_t off)
 {
-	uint32_t i = find_piece(m, off);
-	uint8_t owner = m->piece[i].owner;
+	return i < m->pieces && m->piece[i].start <= off && off < piece_end(m, i);
+}
+
+unsigned int dicom_mask_owner_from(const struct dicom_mask *m, uint32_t *piece,
+				   uint64_t off, uint64_t *end)
+{
+	uint32_t i = *piece;
+	uint8_t owner;
 	bool in;
 
+	if (!is_in_piece(m, i, off) && !is_in_piece(m, ++i, off))
+		i = find_piece(m, off);
+	owner = m->piece[i].owner;
+	*piece = i;
 	if (owner == DICOM_REGION) {
 		in = dicom_region_at(m->region, off, end);
 		if (*end > piece_end(m, i))
@@ -192,8 +201,17 @@ unsigned int dicom_mask_owner(const struct dicom_mask *m, uint64_t off,
 	}
 	while (i + 1 < m->pieces && m->piece[i + 1].owner == owner)
 		i++;
+	*piece = i;
 	*end = piece_end(m, i);
 	return owner;
+}
+
+unsigned int dicom_mask_owner(const struct dicom_mask *m, uint64_t off,
+			      uint64_t *end)
+{
+	uint32_t piece = m->pieces;
+
+	return dicom_mask_owner_from(m, &piece, off, end);
 }
 
 /* --- storing -------------------------------------------------------------- */

@@ -127,6 +127,16 @@ unsigned int dicom_mask_owner(const struct dicom_mask *m, uint64_t off,
 			      uint64_t *end);
 
 /**
+ * dicom_mask_owner_from() - the same for who goes through a mask in order
+ * @m: the file's mask
+ * @piece: where the last call found the owner; at first anything
+ * @off: as above
+ * @end: as above
+ */
+unsigned int dicom_mask_owner_from(const struct dicom_mask *m, uint32_t *piece,
+				   uint64_t off, uint64_t *end);
+
+/**
  * dicom_mask_pack() - a mask as bytes that can be stored
  * @m: the mask
  * @out: receives them; to be freed

@@ -254,26 +254,32 @@ static bool is_table(uint32_t tag)
 	return tag >= TAG_FRAME_OFFSETS && tag <= TAG_TOTAL_LENGTH;
 }
 
-static int add_value(struct maker *k, struct dicom_reader *r,
-		     const struct dicom_part *part)
+static int add_native(struct maker *k, const struct dicom_part *part)
 {
 	struct dicom_blank b = { .bytes = &k->m->bytes };
 	uint8_t owner = (uint8_t)part->compartment;
+	int err;
+
+	if (k->m->region && k->m->region->start == part->start)
+		owner = DICOM_REGION;
+	err = dicom_blank_native(&b, part->picture, part->syntax.big_endian);
+	return err ? err : add_blank(k, &b, part->end, owner);
+}
+
+static int add_value(struct maker *k, struct dicom_reader *r,
+		     const struct dicom_part *part)
+{
 	uint64_t len = part->end - part->start;
 	int err;
 
-	if (part->tag == DICOM_PIXEL_DATA) {
-		if (k->m->region && k->m->region->start == part->start)
-			owner = DICOM_REGION;
-		err = dicom_blank_native(&b, part->picture,
-					 part->syntax.big_endian);
-		return err ? err : add_blank(k, &b, part->end, owner);
-	}
+	if (part->tag == DICOM_PIXEL_DATA)
+		return add_native(k, part);
 	if (is_table(part->tag) && len <= KEPT_MAX) {
 		k->table[part->tag - TAG_FRAME_OFFSETS].at =
 			(uint32_t)k->m->bytes.len;
 		k->table[part->tag - TAG_FRAME_OFFSETS].len = (uint32_t)len;
-		return add_bytes(k, NULL, (size_t)len, owner);
+		return add_bytes(k, NULL, (size_t)len,
+				 (uint8_t)part->compartment);
 	}
 	err = is_kept(r, part);
 	if (err < 0)
@@ -502,12 +508,20 @@ static int add_part(struct maker *k, struct dicom_reader *r,
 	return -EINVAL;
 }
 
-static int visit(void *ctx, struct dicom_reader *r,
-		 const struct dicom_part *as_divided)
+/* A part that may not be what it was divided into. */
+static int cut_part(struct maker *k, struct dicom_reader *r,
+		    const struct dicom_part *as_divided)
 {
-	struct dicom_part copy = *as_divided, *part = &copy;
+	struct dicom_part part = *as_divided;
+	int err = look_for_pixels(k, &part);
+
+	return err ? err : add_part(k, r, &part);
+}
+
+static int visit(void *ctx, struct dicom_reader *r,
+		 const struct dicom_part *part)
+{
 	struct maker *k = ctx;
-	int err = 0;
 
 	if (part->start < k->done)
 		take_back(k, part->start);
@@ -517,9 +531,7 @@ static int visit(void *ctx, struct dicom_reader *r,
 		  k->m->pieces > DICOM_MASK_PIECES_MAX - 8;
 	if (k->full)
 		return 0;
-	if (k->cut)
-		err = look_for_pixels(k, part);
-	return err ? err : add_part(k, r, part);
+	return k->cut ? cut_part(k, r, part) : add_part(k, r, part);
 }
 
 static int make(const struct dicom_source *src,

@@ -52,7 +52,10 @@ unsigned int mask_set(const struct dicom_mask *m, uint64_t k,
 		      uint32_t chunk_size, uint64_t *end)
 {
 	uint64_t at = k * chunk_size, stop = at + chunk_size, to;
-	unsigned int set = set_of_owner(dicom_mask_owner(m, at, &to));
+	uint32_t piece = m->pieces;
+	unsigned int set;
+
+	set = set_of_owner(dicom_mask_owner_from(m, &piece, at, &to));
 
 	if (stop > m->length)
 		stop = m->length;
@@ -60,7 +63,7 @@ unsigned int mask_set(const struct dicom_mask *m, uint64_t k,
 	if (*end > k)
 		return set;
 	for (*end = k + 1; to < stop && set != HELD_ALL;)
-		set |= set_of_owner(dicom_mask_owner(m, to, &to));
+		set |= set_of_owner(dicom_mask_owner_from(m, &piece, to, &to));
 	return set;
 }
 
@@ -201,11 +204,13 @@ static int add_chunk(const struct plan *p, struct part part[PART_COUNT],
 		     const uint8_t *data, const uint8_t *blurred, uint64_t at,
 		     uint64_t end)
 {
+	uint32_t piece = p->mask.pieces;
 	int err = 0;
 
 	for (uint64_t to; !err && at < end;
 	     data += to - at, blurred += to - at, at = to) {
-		unsigned int owner = dicom_mask_owner(&p->mask, at, &to);
+		unsigned int owner = dicom_mask_owner_from(&p->mask, &piece, at,
+							   &to);
 
 		if (to > end)
 			to = end;

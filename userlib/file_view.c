@@ -72,8 +72,11 @@ static int add_mixed(struct file_view *v, const struct mixed *m)
 static void count_bytes(const struct dicom_mask *m, uint64_t off, uint64_t stop,
 			uint64_t bytes[COMPARTMENTS])
 {
+	uint32_t piece = m->pieces;
+
 	for (uint64_t end; off < stop; off = end) {
-		unsigned int set = set_of_owner(dicom_mask_owner(m, off, &end));
+		unsigned int owner = dicom_mask_owner_from(m, &piece, off, &end);
+		unsigned int set = set_of_owner(owner);
 
 		if (end > stop)
 			end = stop;
@@ -220,13 +223,15 @@ static void gather(const struct file_view *v, const struct mixed *m,
 		   uint64_t stop)
 {
 	uint64_t at = m->chunk * chunk_size, end, part_at[COMPARTMENTS];
+	uint32_t piece = v->mask.pieces;
 	int c, from;
 
 	for (c = 0; c < COMPARTMENTS; c++)
 		part_at[c] = m->at[c];
 	for (; at < stop; at = end) {
-		unsigned int set = set_of_owner(dicom_mask_owner(&v->mask, at,
-								 &end));
+		unsigned int owner = dicom_mask_owner_from(&v->mask, &piece, at,
+							   &end);
+		unsigned int set = set_of_owner(owner);
 		uint64_t skip = off > at ? off - at : 0;
 
 		if (end > stop)

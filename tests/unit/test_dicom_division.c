@@ -7,6 +7,8 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "dicom_division.h"
 #include "dicom_file.h"
@@ -233,6 +235,104 @@ static void test_just_enough_segments(void **state)
 	assert_int_equal(dcm_info.segment[98].length, 4);
 }
 
+/* --- the rule, without what makes it quick ---------------------------------- */
+
+static struct chaosimg_segment list[CHAOSIMG_SEGMENTS_MAX + 1];
+static uint32_t listed;
+
+static void list_remove(uint32_t i)
+{
+	listed--;
+	memmove(list + i, list + i + 1, (listed - i) * sizeof(list[0]));
+}
+
+/* Neighbours of one compartment are one segment. */
+static void list_join(void)
+{
+	for (uint32_t i = 0; i + 1 < listed;) {
+		if (list[i].compartment == list[i + 1].compartment) {
+			list[i].length += list[i + 1].length;
+			list_remove(i + 1);
+		} else {
+			i++;
+		}
+	}
+}
+
+static uint64_t not_hidden(const struct chaosimg_segment *s)
+{
+	return s->compartment == CHAOSIMG_IDENTITY ? 0 : s->length;
+}
+
+static void list_merge(void)
+{
+	uint32_t best = 0;
+
+	for (uint32_t i = 1; i + 1 < listed; i++)
+		if (not_hidden(list + i) + not_hidden(list + i + 1) <
+		    not_hidden(list + best) + not_hidden(list + best + 1))
+			best = i;
+	list[best].compartment = list[best + 1].compartment =
+		CHAOSIMG_IDENTITY;
+	list_join();
+}
+
+static void list_add(uint64_t length, enum chaosimg_compartment c)
+{
+	if (listed == CHAOSIMG_SEGMENTS_MAX && list[listed - 1].compartment != c)
+		list_merge();
+	list[listed].length = length;
+	list[listed++].compartment = c;
+	list_join();
+}
+
+/* What the maker of a mask does to pixels that are cut. */
+static void hide_pixels(struct dicom_info *info)
+{
+	dicom_division_hide_last(info);
+	if (list[listed - 1].compartment == CHAOSIMG_PIXELS)
+		list[listed - 1].compartment = CHAOSIMG_IDENTITY;
+	list_join();
+}
+
+static void check_list(const struct dicom_info *info)
+{
+	assert_int_equal(info->segments, listed);
+	for (uint32_t i = 0; i < listed; i++) {
+		assert_int_equal(info->segment[i].length, list[i].length);
+		assert_int_equal(info->segment[i].compartment,
+				 list[i].compartment);
+	}
+}
+
+static void test_merging(void **state)
+{
+	static struct dicom_info info;
+
+	(void)state;
+	for (unsigned int seed = 1; seed <= 60; seed++) {
+		struct dicom_division d = { .info = &info };
+		int most = seed % 3 ? 12 : 3000;
+
+		memset(&info, 0, sizeof(info));
+		listed = 0;
+		srand(seed);
+		for (int i = 0; i < 1000; i++) {
+			enum chaosimg_compartment c = CHAOSIMG_PIXELS;
+			uint64_t length = 1 + (uint64_t)(rand() % most);
+
+			if (rand() % 7)
+				c = i % 2 ? CHAOSIMG_IDENTITY :
+					    CHAOSIMG_CLINICAL;
+			dicom_division_mark(&d, d.done + length, c);
+			list_add(length, c);
+			if (c == CHAOSIMG_PIXELS && rand() % 2)
+				hide_pixels(&info);
+			check_list(&info);
+		}
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -246,6 +346,7 @@ int main(void)
 		cmocka_unit_test(test_icon),
 		cmocka_unit_test(test_too_many_segments),
 		cmocka_unit_test(test_just_enough_segments),
+		cmocka_unit_test(test_merging),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
