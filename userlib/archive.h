@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <time.h>
 
+#include <openssl/types.h>
+
 #include "chaosimg.h"
 #include "inner.h"
 
@@ -249,6 +251,17 @@ int hkdf_expand(const uint8_t key[CHAOSIMG_KEY_SIZE], const void *info,
 /** hmac_sha256() - RFC 2104. Return: 0 or -ENOMEM */
 int hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
 		uint8_t out[32]);
+
+/**
+ * hmac_new() - the same for many messages under one key, for hmac_next()
+ * @key: the key
+ * @key_len: its length
+ * Return: it, for EVP_MAC_CTX_free(), which wipes it; NULL if memory is short.
+ */
+EVP_MAC_CTX *hmac_new(const void *key, size_t key_len);
+
+/** hmac_next() - the HMAC of one of these messages. Return: 0 or -ENOMEM */
+int hmac_next(EVP_MAC_CTX *mac, const void *data, size_t len, uint8_t out[32]);
 
 /** random_bytes() - from OpenSSL's generator. Return: 0 or -EIO */
 int random_bytes(void *out, size_t len);

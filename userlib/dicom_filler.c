@@ -207,7 +207,7 @@ void dicom_fill(uint32_t tag, const char *vr, uint8_t *out, size_t len)
  * @used: bytes of it; 250 and above are left out, lest digits be biased
  */
 struct digits {
-	const uint8_t *key;
+	EVP_MAC_CTX *mac;
 	const uint8_t *text;
 	size_t len;
 	uint8_t number;
@@ -222,7 +222,7 @@ static int next_block(struct digits *d)
 	in[0] = d->number++;
 	memcpy(in + 1, d->text, d->len);
 	d->used = 0;
-	return hmac_sha256(d->key, DICOM_UID_KEY, in, 1 + d->len, d->block);
+	return hmac_next(d->mac, in, 1 + d->len, d->block);
 }
 
 static int next_digit(struct digits *d, uint8_t *out)
@@ -288,10 +288,10 @@ static size_t without_padding(const uint8_t *p, size_t len)
 	return len;
 }
 
-static int fill_uid(const uint8_t key[DICOM_UID_KEY], uint8_t *p, size_t len)
+static int fill_uid(EVP_MAC_CTX *mac, uint8_t *p, size_t len)
 {
 	uint8_t text[64];
-	struct digits d = { .key = key, .text = text, .used = 32 };
+	struct digits d = { .mac = mac, .text = text, .used = 32 };
 	size_t n = without_padding(p, len);
 	int err;
 
@@ -307,8 +307,7 @@ static int fill_uid(const uint8_t key[DICOM_UID_KEY], uint8_t *p, size_t len)
 	return err;
 }
 
-int dicom_fill_uids(const uint8_t key[DICOM_UID_KEY], uint8_t *value,
-		    size_t len)
+int dicom_fill_uids(EVP_MAC_CTX *mac, uint8_t *value, size_t len)
 {
 	int err = 0;
 
@@ -316,7 +315,7 @@ int dicom_fill_uids(const uint8_t key[DICOM_UID_KEY], uint8_t *value,
 		const uint8_t *end = memchr(value, '\\', len);
 		size_t n = end ? (size_t)(end - value) : len;
 
-		err = fill_uid(key, value, n);
+		err = fill_uid(mac, value, n);
 		if (!end)
 			return err;
 		value += n + 1;

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <openssl/types.h>
+
 enum {
 	/* Longer values are a repeated unit. */
 	DICOM_FILLER_MAX = 256,
@@ -44,7 +46,8 @@ size_t dicom_fill_unit(const char *vr, uint8_t out[DICOM_FILLER_UNIT_MAX]);
 
 /**
  * dicom_fill_uids() - replace UIDs by others, the same one always by the same
- * @key: who does not have it can tell nothing but which are equal
+ * @mac: of hmac_new(), with a key of DICOM_UID_KEY bytes: who does not have it
+ *	can tell nothing but which are equal
  * @value: one UID, or several with backslashes between, padded or not
  * @len: of @value; it keeps the length, also that of each UID
  * Return: 0 or -EIO if OpenSSL fails.
@@ -53,8 +56,7 @@ size_t dicom_fill_unit(const char *vr, uint8_t out[DICOM_FILLER_UNIT_MAX]);
  * two of the same length become the same one by chance only: for 44
  * characters that is as unlikely as for 126 random bits.
  */
-int dicom_fill_uids(const uint8_t key[DICOM_UID_KEY], uint8_t *value,
-		    size_t len);
+int dicom_fill_uids(EVP_MAC_CTX *mac, uint8_t *value, size_t len);
 
 /**
  * dicom_is_sop_class() - does this value name one of DICOM's storage classes?

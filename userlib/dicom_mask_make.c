@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
 
+#include "archive.h"
 #include "dicom_division.h"
 #include "dicom_mask.h"
 #include "error.h"
@@ -29,6 +31,8 @@ enum {
  * @last_root_tag: of the values in the data set itself
  * @disordered: these do not ascend
  * @info: knows the transfer syntax
+ * @uid_key: see dicom_mask_make()
+ * @uid_mac: of that, once there was a UID
  * @table: of what says where frames are: where in the mask's bytes, which are
  *	filled in when the frames are reached; and how long it is
  */
@@ -36,6 +40,7 @@ struct maker {
 	struct dicom_mask *m;
 	struct dicom_info *info;
 	const uint8_t *uid_key;
+	EVP_MAC_CTX *uid_mac;
 	const struct dicom_cut *cut;
 	uint32_t last_root_tag;
 	bool disordered;
@@ -184,6 +189,13 @@ static int keep(struct maker *k, struct dicom_reader *r,
 	return err > 0 ? fail(EIO, "a DICOM file is shorter than it was") : err;
 }
 
+static int replace_uids(struct maker *k, uint8_t *value, size_t len)
+{
+	if (!k->uid_mac)
+		k->uid_mac = hmac_new(k->uid_key, DICOM_UID_KEY);
+	return k->uid_mac ? dicom_fill_uids(k->uid_mac, value, len) : -ENOMEM;
+}
+
 static int hide_uids(struct maker *k, struct dicom_reader *r,
 		     const struct dicom_part *part)
 {
@@ -195,7 +207,7 @@ static int hide_uids(struct maker *k, struct dicom_reader *r,
 	if (err)
 		return err < 0 ? err : fail(EIO, "a DICOM file has shrunk");
 	memcpy(value, p, len);
-	err = dicom_fill_uids(k->uid_key, value, len);
+	err = replace_uids(k, value, len);
 	if (!err)
 		err = add_bytes(k, value, len, (uint8_t)part->compartment);
 	OPENSSL_cleanse(value, len);
@@ -554,6 +566,7 @@ static int make(const struct dicom_source *src,
 	if (k.cut && k.full && !m->region && !m->held)
 		m->held = "the file has too many elements";
 	err = found < 0 ? found : add_zeros(&k, src->length, CHAOSIMG_IDENTITY);
+	EVP_MAC_CTX_free(k.uid_mac);
 	if (!err)
 		return found;
 	dicom_mask_free(m);

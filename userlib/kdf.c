@@ -160,3 +160,26 @@ int hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
 		ok &= EVP_MAC_init(ctx, none, sizeof(none), NULL);
 	return ok ? 0 : fail(ENOMEM, "HMAC-SHA256: no memory");
 }
+
+EVP_MAC_CTX *hmac_new(const void *key, size_t key_len)
+{
+	EVP_MAC_CTX *empty = mac_context();
+	EVP_MAC_CTX *mac = empty ? EVP_MAC_CTX_dup(empty) : NULL;
+
+	if (mac && EVP_MAC_init(mac, key, key_len, NULL))
+		return mac;
+	EVP_MAC_CTX_free(mac);
+	fail(ENOMEM, "HMAC-SHA256: no memory");
+	return NULL;
+}
+
+int hmac_next(EVP_MAC_CTX *mac, const void *data, size_t len, uint8_t out[32])
+{
+	size_t n;
+
+	/* Without a key it starts anew with the one that it has. */
+	if (EVP_MAC_init(mac, NULL, 0, NULL) && EVP_MAC_update(mac, data, len) &&
+	    EVP_MAC_final(mac, out, &n, 32))
+		return 0;
+	return fail(ENOMEM, "HMAC-SHA256: no memory");
+}
