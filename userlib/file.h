@@ -136,6 +136,7 @@ struct range {
  * @region_at: where its parts begin, or what is left of them; 0 if it has none
  *	[lock]
  * @outline: what is known of a file while it is written [lock]
+ * @rules_looked: see rules_apply()
  * @ruled: where a value begins that rules were asked about [lock]
  * @turn: the keyset that it is about to change over to, or NULL [lock]
  * @turn_set: the set of that value then [lock]
@@ -189,6 +190,7 @@ struct chaosimg_file {
 	uint64_t stored;
 	uint64_t region_at;
 	struct dicom_outline outline;
+	_Atomic uint64_t rules_looked;
 	uint64_t ruled;
 	const struct keyset *turn;
 	uint8_t turn_set;

@@ -58,7 +58,7 @@ int policy_keyset(struct chaosimg_file *f, const struct keyset **out)
 {
 	struct dicom_source src = file_source(f);
 	struct rules_outcome *o = NULL;
-	int err = rules_apply(f->a, &src, &o);
+	int err = rules_apply(f->a, &src, &f->rules_looked, &o);
 
 	if (err)
 		return err;

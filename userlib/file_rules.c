@@ -80,7 +80,7 @@ static bool apply(struct chaosimg_file *f, const struct dicom_source *src,
 	struct rules_outcome *o;
 	bool turns;
 
-	if (rules_apply(f->a, src, &o)) {
+	if (rules_apply(f->a, src, &f->rules_looked, &o)) {
 		pthread_mutex_lock(&f->lock);
 		if (f->outline.from == from)
 			f->outline.set = HELD_ALL;

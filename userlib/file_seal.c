@@ -160,7 +160,7 @@ static int mask_by_rules(struct chaosimg_file *f, const uint8_t *key,
 {
 	struct dicom_source src = file_source(f);
 	struct rules_outcome *o;
-	int ret = rules_apply(f->a, &src, &o);
+	int ret = rules_apply(f->a, &src, &f->rules_looked, &o);
 
 	if (ret)
 		return ret;

@@ -126,14 +126,32 @@ static int look(struct chaosimg_archive *a)
 	return 0;
 }
 
+static uint64_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static bool look_again(_Atomic uint64_t *looked)
+{
+	uint64_t at = now(), before = *looked;
+
+	if (before && at - before < RULES_FRESH)
+		return false;
+	*looked = at;
+	return true;
+}
+
 /* The rules that are in force; @some: there are some, though none to be had. */
-static int current(struct chaosimg_archive *a, struct chaosimg_rules **out,
-		   bool *some)
+static int current(struct chaosimg_archive *a, _Atomic uint64_t *looked,
+		   struct chaosimg_rules **out, bool *some)
 {
 	int err;
 
 	pthread_mutex_lock(&a->rules->lock);
-	err = look(a);
+	err = look_again(looked) ? look(a) : 0;
 	*out = a->rules->rules ? rules_hold(a->rules->rules) : NULL;
 	*some = a->rules->known;
 	pthread_mutex_unlock(&a->rules->lock);
@@ -160,7 +178,7 @@ static int match(const struct chaosimg_rules *rules,
 }
 
 int rules_apply(struct chaosimg_archive *a, const struct dicom_source *src,
-		struct rules_outcome **out)
+		_Atomic uint64_t *looked, struct rules_outcome **out)
 {
 	struct chaosimg_rules *rules;
 	bool some;
@@ -169,7 +187,7 @@ int rules_apply(struct chaosimg_archive *a, const struct dicom_source *src,
 	*out = NULL;
 	if (a->fd < 0)
 		return 0;
-	ret = current(a, &rules, &some);
+	ret = current(a, looked, &rules, &some);
 	/* Where there are policies for them to choose, there are rules. */
 	some = some || keyring_has_policies(a->ring);
 	if (ret || !some || (rules && !rules->rule.n)) {
