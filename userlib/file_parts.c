@@ -108,7 +108,7 @@ void parts_free(struct part parts[PART_COUNT])
 /**
  * struct region - while it is written
  * @p: where in the header that will name it
- * @sum: of what was made
+ * @sum: of what was written, or NULL if nothing was yet
  * @buf: what is made and not yet written; the thread's scratch buffer
  * @used: bytes of @buf
  * @at: where in the stored file they go
@@ -131,6 +131,27 @@ static int region_out(struct region *r)
 	return err ? fail(-err, "parts: %s", strerror(-err)) : 0;
 }
 
+/* Most regions are one run, and need no sum that goes on. */
+static int run_out(struct region *r)
+{
+	if (!r->sum) {
+		r->sum = XXH3_createState();
+		if (!r->sum)
+			return fail(ENOMEM, "out of memory");
+		XXH3_64bits_reset(r->sum);
+	}
+	XXH3_64bits_update(r->sum, r->buf, r->used);
+	return region_out(r);
+}
+
+static uint64_t region_sum(struct region *r)
+{
+	if (!r->sum)
+		return record_checksum(r->buf, r->used);
+	XXH3_64bits_update(r->sum, r->buf, r->used);
+	return XXH3_64bits_digest(r->sum);
+}
+
 static int write_piece(struct region *r, unsigned int part, uint32_t done,
 		       const uint8_t *data, uint32_t len)
 {
@@ -146,9 +167,8 @@ static int write_piece(struct region *r, unsigned int part, uint32_t done,
 				     r->p->mac);
 	if (err)
 		return err;
-	XXH3_64bits_update(r->sum, rec, record_size(len));
 	r->used += record_size(len);
-	return r->used < RUN_BYTES ? 0 : region_out(r);
+	return r->used < RUN_BYTES ? 0 : run_out(r);
 }
 
 static int write_part(struct region *r, unsigned int part, const struct part *p)
@@ -169,12 +189,11 @@ static int write_region(struct region *r, const struct part parts[PART_COUNT])
 {
 	int err = 0;
 
-	XXH3_64bits_reset(r->sum);
 	for (unsigned int i = 0; !err && i < PART_COUNT; i++)
 		err = write_part(r, i, &parts[i]);
 	if (err)
 		return err;
-	put_le64(r->buf + r->used, XXH3_64bits_digest(r->sum));
+	put_le64(r->buf + r->used, region_sum(r));
 	r->used += RECORD_CHECKSUM;
 	return region_out(r);
 }
@@ -189,9 +208,7 @@ int parts_write(struct chaosimg_file *f, const struct part parts[PART_COUNT],
 	r.at = h->parts.offset = stored_size(h->length, f->chunk_size);
 	r.buf = scratch(RUN_BYTES + record_size(f->chunk_size) +
 			RECORD_CHECKSUM);
-	r.sum = XXH3_createState();
-	err = r.buf && r.sum ? write_region(&r, parts) :
-			       fail(ENOMEM, "out of memory");
+	err = r.buf ? write_region(&r, parts) : fail(ENOMEM, "out of memory");
 	XXH3_freeState(r.sum);
 	h->parts.length = r.at - h->parts.offset;
 	if (!err && TEMP_FAILURE_RETRY(ftruncate(f->fd, (off_t)

@@ -65,15 +65,15 @@ static void choose_xxh3(void)
 	xxh3("", 1);
 }
 
-static uint64_t checksum(const uint8_t *rec, size_t len)
+uint64_t record_checksum(const void *data, size_t len)
 {
 	pthread_once(&once, choose_xxh3);
-	return xxh3(rec, len);
+	return xxh3(data, len);
 }
 
 static void put_checksum(uint8_t *rec, size_t covered)
 {
-	put_le64(rec + covered, checksum(rec, covered));
+	put_le64(rec + covered, record_checksum(rec, covered));
 }
 
 static int seal(const struct record_keys *k, unsigned int set,
@@ -165,7 +165,7 @@ static const char *diagnose(bool checksum_good)
 
 static bool checksum_good(const uint8_t *rec, size_t covered)
 {
-	return checksum(rec, covered) == get_le64(rec + covered);
+	return record_checksum(rec, covered) == get_le64(rec + covered);
 }
 
 /*

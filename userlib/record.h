@@ -185,6 +185,9 @@ unsigned int record_set(const uint8_t prefix[RECORD_PREFIX]);
 /** record_is_zero() - is this the prefix of a short record? */
 bool record_is_zero(const uint8_t prefix[RECORD_PREFIX]);
 
+/** record_checksum() - XXH3-64, with the fastest instructions at hand */
+uint64_t record_checksum(const void *data, size_t len);
+
 /** record_mac_xor() - add a record to, or take it out of, an incremental MAC */
 int record_mac_xor(const struct file_keys *k, uint64_t chunk,
 		   const uint8_t tag[GCM_TAG_SIZE], uint8_t mac[16]);
