@@ -346,11 +346,11 @@ size_t chunks_new(struct chaosimg_file *f, uint64_t k, size_t max);
  * @f: the file
  * @k: the first of them
  * @count: how many
- * @set: the compartments that they have bytes of
+ * @set: for each the compartments that it has bytes of
  * @data: their plaintext
  */
 int chunks_store(struct chaosimg_file *f, uint64_t k, size_t count,
-		 unsigned int set, const uint8_t *data);
+		 const uint8_t *set, const uint8_t *data);
 
 /** head_drop() - forget the copy of chunk 0 */
 void head_drop(struct chaosimg_file *f);

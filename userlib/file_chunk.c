@@ -336,15 +336,58 @@ static int spoil(struct chaosimg_file *f, const struct dirty *d)
 	return write_full(f->fd, zeros, end - from, from);
 }
 
+/* How many of the chunks from the first on have its set. */
+static size_t same_set(const uint8_t *set, size_t count)
+{
+	size_t n = 1;
+
+	while (n < count && set[n] == set[0])
+		n++;
+	return n;
+}
+
+/* Make the records of chunks that follow each other, and their MAC. */
+static int records_seal(struct chaosimg_file *f, uint64_t k, size_t count,
+			const uint8_t *set, const uint8_t *data, uint32_t len,
+			uint8_t *rec, uint8_t mac[16])
+{
+	size_t step = record_size(len), n;
+	int err = 0;
+
+	for (size_t i = 0; !err && i < count; i += n) {
+		n = same_set(set + i, count - i);
+		err = record_seal_run(f->keys, f->snap.file_id, k + i, set[i],
+				      n, data + i * len, len, rec + i * step);
+	}
+	for (size_t i = 0; !err && i < count; i++)
+		err = record_mac_xor(f->keys, k + i, rec + i * step +
+				     record_tag_offset(rec + i * step, len),
+				     mac);
+	return err;
+}
+
+static void note_sets(struct chaosimg_file *f, uint64_t k, size_t count,
+		      const uint8_t *set)
+{
+	size_t n;
+
+	pthread_mutex_lock(&f->lock);
+	for (size_t i = 0; i < count; i += n) {
+		n = same_set(set + i, count - i);
+		sets_put(&f->sets, k + i, n, set[i]);
+	}
+	pthread_mutex_unlock(&f->lock);
+}
+
 /*
  * Write the records of chunks that follow each other, in their places. A dirty
  * chunk's old record is gone even if that fails.
  */
 static int records_write(struct chaosimg_file *f, uint64_t k, size_t count,
-			 unsigned int set, const uint8_t *data, uint32_t len,
+			 const uint8_t *set, const uint8_t *data, uint32_t len,
 			 struct dirty *d)
 {
-	size_t step = record_size(len), size = count * step;
+	size_t size = count * record_size(len);
 	uint64_t at = record_at(f->chunk_size, k);
 	uint8_t *rec = scratch(size);
 	uint8_t old[16] = { 0 }, new[16] = { 0 };
@@ -356,21 +399,14 @@ static int records_write(struct chaosimg_file *f, uint64_t k, size_t count,
 	if (!err && d)
 		err = dirty_forget(f, d, old);
 	if (!err)
-		err = record_seal_run(f->keys, f->snap.file_id, k,
-				      set, count, data, len, rec);
-	for (size_t i = 0; !err && i < count; i++)
-		err = record_mac_xor(f->keys, k + i, rec + i * step +
-				     record_tag_offset(rec + i * step, len),
-				     new);
+		err = records_seal(f, k, count, set, data, len, rec, new);
 	if (err)
 		return err;
 	err = d ? spoil(f, d) : 0;
 	if (!err)
 		err = write_full(f->fd, rec, size, f->base + at);
 	account(f, k, at + size, old, new, !err);
-	pthread_mutex_lock(&f->lock);
-	sets_put(&f->sets, k, count, set);
-	pthread_mutex_unlock(&f->lock);
+	note_sets(f, k, count, set);
 	if (!err) {
 		start_writeback(f, at, at + size);
 		return 0;
@@ -382,15 +418,16 @@ static int records_write(struct chaosimg_file *f, uint64_t k, size_t count,
 }
 
 int chunks_store(struct chaosimg_file *f, uint64_t k, size_t count,
-		 unsigned int set, const uint8_t *data)
+		 const uint8_t *set, const uint8_t *data)
 {
 	return records_write(f, k, count, set, data, f->chunk_size, NULL);
 }
 
 int dirty_store(struct chaosimg_file *f, struct dirty *d, uint32_t len)
 {
-	return records_write(f, d->chunk, 1, chunk_set(f, d->chunk, len),
-			     d->data, len, d);
+	uint8_t set = (uint8_t)chunk_set(f, d->chunk, len);
+
+	return records_write(f, d->chunk, 1, &set, d->data, len, d);
 }
 
 static int make_tail(struct chaosimg_file *f, uint64_t k)

@@ -115,40 +115,55 @@ static void head_keep(struct chaosimg_file *f, const uint8_t *data)
 		memcpy(f->head, data, f->chunk_size);
 }
 
-/*
- * A chunk of several compartments, or of which that is not known yet, had
- * better be stored when all is known: then once is enough.
- */
-static bool waits(struct chaosimg_file *f, unsigned int set)
+/* The first chunk of a DICOM file that has pixels in it, too, has all. */
+static bool is_mixed_head(const struct chaosimg_file *f, uint64_t k)
 {
-	bool room;
+	const struct dicom_outline *o = &f->outline;
 
-	pthread_mutex_lock(&f->lock);
-	room = f->dirty_count * f->chunk_size < DIRTY_KEPT_MAX;
-	pthread_mutex_unlock(&f->lock);
-	return set == HELD_ALL && room;
+	return !k && o->from && o->from < f->chunk_size &&
+	       (o->set & held_bit(CHAOSIMG_PIXELS)) && o->set != HELD_ALL;
 }
 
-/* How many of these chunks are of one set? @set receives it. */
-static size_t same_set(struct chaosimg_file *f, uint64_t k, size_t count,
-		       unsigned int *set)
+/*
+ * [lock] A chunk of several compartments, or of which that is not known yet, had
+ * better be stored when all is known: then once is enough.
+ */
+static bool waits(const struct chaosimg_file *f, uint64_t k)
 {
-	uint64_t at = k * f->chunk_size;
-	size_t n = 1;
+	return f->dirty_count * f->chunk_size < DIRTY_KEPT_MAX &&
+	       dicom_outline_set(&f->outline, k * f->chunk_size,
+				 f->chunk_size) == HELD_ALL &&
+	       !is_mixed_head(f, k);
+}
+
+static bool chunk_waits(struct chaosimg_file *f, uint64_t k)
+{
+	bool yes;
 
 	pthread_mutex_lock(&f->lock);
-	*set = dicom_outline_set(&f->outline, at, f->chunk_size);
-	while (n < count && dicom_outline_set(&f->outline,
-					      at + n * f->chunk_size,
-					      f->chunk_size) == *set)
-		n++;
+	yes = waits(f, k);
+	pthread_mutex_unlock(&f->lock);
+	return yes;
+}
+
+/* How many of these chunks do not wait? @set receives theirs. */
+static size_t ready(struct chaosimg_file *f, uint64_t k, size_t count,
+		    uint8_t *set)
+{
+	size_t n;
+
+	pthread_mutex_lock(&f->lock);
+	for (n = 0; n < count && !waits(f, k + n); n++)
+		set[n] = (uint8_t)dicom_outline_set(&f->outline,
+						    (k + n) * f->chunk_size,
+						    f->chunk_size);
 	pthread_mutex_unlock(&f->lock);
 	return n;
 }
 
 /* Whole chunks that have no record yet: from the caller's buffer to the disk. */
 static int write_whole(struct chaosimg_file *f, uint64_t k, size_t count,
-		       unsigned int set, const uint8_t *data)
+		       const uint8_t *set, const uint8_t *data)
 {
 	int err = chunks_store(f, k, count, set, data);
 
@@ -174,7 +189,7 @@ static int write_part(struct chaosimg_file *f, uint64_t k, uint32_t from,
 	memcpy(d->data + from, data, len);
 	err = chunks_written(f, k, end);
 	if (err || from + len < f->chunk_size || in_snapshot(f, k) ||
-	    waits(f, chunk_set(f, k, f->chunk_size)))
+	    chunk_waits(f, k))
 		return err;
 	err = dirty_store(f, d, f->chunk_size);
 	if (err)
@@ -254,7 +269,7 @@ static ssize_t write_run(struct chaosimg_file *f, const uint8_t *data,
 {
 	uint32_t from = off % f->chunk_size;
 	struct range r = { .first = off / f->chunk_size, .write = true };
-	unsigned int set = HELD_ALL;
+	uint8_t set[RUN_BYTES / CHAOSIMG_CHUNK_MIN];
 	size_t count = 0;
 	int err;
 
@@ -264,10 +279,8 @@ static ssize_t write_run(struct chaosimg_file *f, const uint8_t *data,
 		len = f->chunk_size - from;
 	r.end = r.first + (count ? count : 1);
 	range_lock(f, &r);
-	count = chunks_new(f, r.first, count);
-	if (count)
-		count = same_set(f, r.first, count, &set);
-	if (count && !waits(f, set)) {
+	count = ready(f, r.first, chunks_new(f, r.first, count), set);
+	if (count) {
 		len = count * f->chunk_size;
 		err = write_whole(f, r.first, count, set, data);
 	} else {
