@@ -152,6 +152,8 @@ static int current(struct chaosimg_archive *a, _Atomic uint64_t *looked,
 
 	pthread_mutex_lock(&a->rules->lock);
 	err = look_again(looked) ? look(a) : 0;
+	if (err)
+		*looked = 0;
 	*out = a->rules->rules ? rules_hold(a->rules->rules) : NULL;
 	*some = a->rules->known;
 	pthread_mutex_unlock(&a->rules->lock);

@@ -383,6 +383,32 @@ static void test_rules_change(void **unused)
 	chaosimg_archive_close(arc.a);
 }
 
+/* Where nobody can tell whether there are rules, nothing is for pixels alone. */
+static void test_rules_out_of_sight(void **unused)
+{
+	int none = open("/dev/null", O_RDONLY | O_CLOEXEC), folder, fd;
+	struct chaosimg_file *f;
+
+	(void)unused;
+	assert_true(none >= 0);
+	open_archive("sight");
+	folder = dup(arc.a->fd);
+	make_image("US", ROWS);
+	fd = new_fd("image");
+	assert_true(dup2(none, arc.a->fd) >= 0);
+	assert_int_equal(chaosimg_file_close(write_file(fd, 131072)), 0);
+	assert_true(dup2(folder, arc.a->fd) >= 0);
+	assert_int_equal(chaosimg_file_open(arc.a, dup(fd), binding, 0, &f), 0);
+	assert_false(f->snap.dicom.present);
+	assert_true(f->snap.dicom.unknown);
+	assert_int_equal(set_on_disk(f, 10), HELD_ALL);
+	chaosimg_file_close(f);
+	close(fd);
+	close(folder);
+	close(none);
+	chaosimg_archive_close(arc.a);
+}
+
 /* What is not DICOM is not looked at any more closely. */
 static void test_foreign(void **unused)
 {
@@ -413,6 +439,7 @@ int main(void)
 		cmocka_unit_test(test_long_header),
 		cmocka_unit_test(test_held),
 		cmocka_unit_test(test_rules_change),
+		cmocka_unit_test(test_rules_out_of_sight),
 		cmocka_unit_test(test_foreign),
 	};
 
