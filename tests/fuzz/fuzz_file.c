@@ -152,8 +152,11 @@ static void put_slot(struct input *in, const struct header *base, int slot)
 	h.sealed = how & 1;
 	if (how & 2)
 		h.length = take_size(in, CHUNK);
-	/* Without holes, what is not there would be looked for chunk by chunk. */
-	if (!h.sealed && h.length > 1 << 26)
+	/*
+	 * Without holes, what is not there would be looked for chunk by chunk: as
+	 * long as who has the key says that the file is, also in the older slot.
+	 */
+	if (h.length > 1 << 26 && h.length <= length_max(CHUNK))
 		h.length %= 1 << 26;
 	if (how & 4)
 		put_journal(in, &h);
