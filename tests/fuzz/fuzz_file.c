@@ -25,6 +25,7 @@ enum {
 	CHUNKS = 12,
 	STORED_MAX = HEADER_SIZE + 3 * CHUNKS * RECORD,
 	READ_MAX = 24 * CHUNK,
+	UNSEALED_MAX = 1 << 26,		/* bytes that such a file claims */
 };
 
 static struct chaosimg_archive *a;
@@ -143,42 +144,64 @@ static void put_holes(struct input *in, struct header *h)
 	h->holes = i;
 }
 
-static void put_slot(struct input *in, const struct header *base, int slot)
+/** struct slot - of a header: what it says, whether it is there, and a flip */
+struct slot {
+	struct header h;
+	bool missing;
+	int flip;	/* the byte in which a bit is wrong, or -1 */
+};
+
+static void make_slot(struct input *in, const struct header *base,
+		      struct slot *s)
 {
-	struct header h = *base;
+	struct header *h = &s->h;
 	uint8_t how = take_u8(in);
 
-	h.generation = take_u8(in);
-	h.sealed = how & 1;
+	*h = *base;
+	h->generation = take_u8(in);
+	h->sealed = how & 1;
 	if (how & 2)
-		h.length = take_size(in, CHUNK);
-	/*
-	 * Without holes, what is not there would be looked for chunk by chunk: as
-	 * long as who has the key says that the file is, also in the older slot.
-	 */
-	if (h.length > 1 << 26 && h.length <= length_max(CHUNK))
-		h.length %= 1 << 26;
+		h->length = take_size(in, CHUNK);
+	/* Without holes, what is not there would be looked for chunk by chunk. */
+	if (!h->sealed && h->length > UNSEALED_MAX)
+		h->length %= UNSEALED_MAX;
 	if (how & 4)
-		put_journal(in, &h);
+		put_journal(in, h);
 	if (how & 8)
-		put_holes(in, &h);
-	if (how & 16 && h.sealed)
-		put_parts(in, &h);
+		put_holes(in, h);
+	if (how & 16 && h->sealed)
+		put_parts(in, h);
 	if (how & 32) {
-		h.dicom.present = true;
-		h.dicom.segments = take_u8(in) % (CHAOSIMG_SEGMENTS_MAX + 1);
-		take(in, h.dicom.segment, sizeof(h.dicom.segment[0]) * 4);
+		h->dicom.present = true;
+		h->dicom.segments = take_u8(in) % (CHAOSIMG_SEGMENTS_MAX + 1);
+		take(in, h->dicom.segment, sizeof(h->dicom.segment[0]) * 4);
 	}
-	if ((how & 192) == 192)
-		return;		/* this slot was never written */
-	must(!header_pack(&h, keys, stored + slot * HEADER_SLOT));
-	if ((how & 192) == 128)
-		stored[slot * HEADER_SLOT + take_u16(in) % HEADER_SLOT] ^= 1;
+	s->missing = (how & 192) == 192;
+	s->flip = (how & 192) == 128 ? take_u16(in) % HEADER_SLOT : -1;
+}
+
+static void put_slots(struct slot s[HEADER_SLOTS])
+{
+	/* A sealed one may be what holds behind one that is not. */
+	for (int i = 0; i < HEADER_SLOTS; i++)
+		if (!s[!i].h.sealed && s[i].h.length > UNSEALED_MAX &&
+		    s[i].h.length <= length_max(CHUNK))
+			s[i].h.length %= UNSEALED_MAX;
+	for (int i = 0; i < HEADER_SLOTS; i++) {
+		uint8_t *slot = stored + i * HEADER_SLOT;
+
+		if (s[i].missing)
+			continue;
+		must(!header_pack(&s[i].h, keys, slot));
+		if (s[i].flip >= 0)
+			slot[s[i].flip] ^= 1;
+	}
 }
 
 static void build(struct input *in)
 {
 	struct header h = { .chunk_size = CHUNK, .bindings = 1 };
+	struct slot slot[HEADER_SLOTS];
 	uint64_t chunk;
 
 	memcpy(h.file_id, fixture_id, sizeof(h.file_id));
@@ -195,8 +218,9 @@ static void build(struct input *in)
 	/* Changing these takes a header of its own: both slots agree. */
 	if (take_u8(in) > 200)
 		h.bindings = take_u8(in) % (CHAOSIMG_BINDINGS_MAX + 1);
-	put_slot(in, &h, 0);
-	put_slot(in, &h, 1);
+	make_slot(in, &h, &slot[0]);
+	make_slot(in, &h, &slot[1]);
+	put_slots(slot);
 	if (take_u8(in) > 240)
 		stored_len = take_u16(in) % sizeof(stored);
 }
