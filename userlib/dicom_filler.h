@@ -50,7 +50,7 @@ size_t dicom_fill_unit(const char *vr, uint8_t out[DICOM_FILLER_UNIT_MAX]);
  *	can tell nothing but which are equal
  * @value: one UID, or several with backslashes between, padded or not
  * @len: of @value; it keeps the length, also that of each UID
- * Return: 0 or -EIO if OpenSSL fails.
+ * Return: 0 or -ENOMEM.
  *
  * UIDs of seven characters and more become one below 2.25 (PS3.5 annex B.2);
  * two of the same length become the same one by chance only: for 44

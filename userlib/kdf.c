@@ -145,15 +145,23 @@ static EVP_MAC_CTX *mac_context(void)
 	return NULL;
 }
 
+/* Without a key it is the one that the context has. */
+static bool one_message(EVP_MAC_CTX *ctx, const void *key, size_t key_len,
+			const void *data, size_t len, uint8_t out[32])
+{
+	size_t n;
+
+	return EVP_MAC_init(ctx, key, key_len, NULL) &&
+	       EVP_MAC_update(ctx, data, len) &&
+	       EVP_MAC_final(ctx, out, &n, 32);
+}
+
 int hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
 		uint8_t out[32])
 {
 	static const uint8_t none[CHAOSIMG_KEY_SIZE];
 	EVP_MAC_CTX *ctx = mac_context();
-	size_t n;
-	bool ok = ctx && EVP_MAC_init(ctx, key, key_len, NULL) &&
-		  EVP_MAC_update(ctx, data, len) &&
-		  EVP_MAC_final(ctx, out, &n, 32);
+	bool ok = ctx && one_message(ctx, key, key_len, data, len, out);
 
 	/* The context keeps a copy of the key until it gets another. */
 	if (ctx)
@@ -175,11 +183,7 @@ EVP_MAC_CTX *hmac_new(const void *key, size_t key_len)
 
 int hmac_next(EVP_MAC_CTX *mac, const void *data, size_t len, uint8_t out[32])
 {
-	size_t n;
-
-	/* Without a key it starts anew with the one that it has. */
-	if (EVP_MAC_init(mac, NULL, 0, NULL) && EVP_MAC_update(mac, data, len) &&
-	    EVP_MAC_final(mac, out, &n, 32))
+	if (one_message(mac, NULL, 0, data, len, out))
 		return 0;
 	return fail(ENOMEM, "HMAC-SHA256: no memory");
 }
