@@ -190,7 +190,7 @@ struct chaosimg_file {
 	uint64_t stored;
 	uint64_t region_at;
 	struct dicom_outline outline;
-	_Atomic uint64_t rules_looked;
+	uint64_t rules_looked;
 	uint64_t ruled;
 	const struct keyset *turn;
 	uint8_t turn_set;

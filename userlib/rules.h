@@ -207,8 +207,6 @@ int rules_match(const struct chaosimg_rules *r, const struct dicom_source *src,
 
 /* --- rules_use.c: those of an archive, for the files in it ---------------- */
 
-enum { RULES_FRESH = 50 * 1000 * 1000 };	/* ns */
-
 /** rules_use_new() - begin to look for an archive's rules. Return: 0, -ENOMEM */
 int rules_use_new(struct chaosimg_archive *a);
 
@@ -222,16 +220,16 @@ void rules_use_free(struct chaosimg_archive *a);
  * rules_apply() - what do an archive's rules say of a file?
  * @a: the archive
  * @src: the file
- * @looked: when rules were last looked for because of this file, in ns of
- *	CLOCK_MONOTONIC_COARSE, 0 for never; brought up to date
+ * @looked: of this file, 0 at first: when rules were last looked for because of
+ *	it, in ns of CLOCK_MONOTONIC_COARSE; changed under the rules' lock
  * @out: receives it, for free(); NULL if there are no rules
  * Return: 0; -errno if reading the file failed; -ENOMEM.
  *
- * For a file that took no longer to be written than RULES_FRESH they are looked
- * for once. If there are rules that cannot be used, all pixels are held back.
+ * For a file that took no longer than 50 ms to be written they are looked for
+ * once. If there are rules that cannot be used, all pixels are held back.
  */
 int rules_apply(struct chaosimg_archive *a, const struct dicom_source *src,
-		_Atomic uint64_t *looked, struct rules_outcome **out);
+		uint64_t *looked, struct rules_outcome **out);
 
 /** rules_tell() - what chaosimg_archive_on_held() asked to be told of */
 void rules_tell(struct chaosimg_archive *a, int fd, bool all, const char *what);

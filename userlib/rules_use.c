@@ -13,6 +13,8 @@
 #include "error.h"
 #include "rules.h"
 
+enum { FRESH = 50 * 1000 * 1000 };	/* ns */
+
 /**
  * struct rules_use - an archive's rules, as they were seen last
  * @lock: held to look at the rest
@@ -134,26 +136,27 @@ static uint64_t now(void)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-static bool look_again(_Atomic uint64_t *looked)
+/* [lock] For a file that came by a moment ago, what was seen then holds. */
+static int look_for(struct chaosimg_archive *a, uint64_t *looked)
 {
-	uint64_t at = now(), before = *looked;
+	uint64_t at = now();
+	int err;
 
-	if (before && at - before < RULES_FRESH)
-		return false;
-	*looked = at;
-	return true;
+	if (*looked && at - *looked < FRESH)
+		return 0;
+	err = look(a);
+	*looked = err ? 0 : at;
+	return err;
 }
 
 /* The rules that are in force; @some: there are some, though none to be had. */
-static int current(struct chaosimg_archive *a, _Atomic uint64_t *looked,
+static int current(struct chaosimg_archive *a, uint64_t *looked,
 		   struct chaosimg_rules **out, bool *some)
 {
 	int err;
 
 	pthread_mutex_lock(&a->rules->lock);
-	err = look_again(looked) ? look(a) : 0;
-	if (err)
-		*looked = 0;
+	err = look_for(a, looked);
 	*out = a->rules->rules ? rules_hold(a->rules->rules) : NULL;
 	*some = a->rules->known;
 	pthread_mutex_unlock(&a->rules->lock);
@@ -180,7 +183,7 @@ static int match(const struct chaosimg_rules *rules,
 }
 
 int rules_apply(struct chaosimg_archive *a, const struct dicom_source *src,
-		_Atomic uint64_t *looked, struct rules_outcome **out)
+		uint64_t *looked, struct rules_outcome **out)
 {
 	struct chaosimg_rules *rules;
 	bool some;
