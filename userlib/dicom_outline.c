@@ -301,6 +301,12 @@ unsigned int dicom_outline_set(const struct dicom_outline *o, uint64_t off,
 	return HELD_ALL;
 }
 
+bool dicom_outline_has_all(const struct dicom_outline *o, size_t len)
+{
+	return o->from && o->from < len && o->set != HELD_ALL &&
+	       o->set & held_bit(CHAOSIMG_PIXELS);
+}
+
 void dicom_outline_known(struct dicom_outline *o, bool dicom, uint64_t from,
 			 uint64_t to, unsigned int set)
 {

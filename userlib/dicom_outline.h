@@ -83,6 +83,15 @@ unsigned int dicom_outline_set(const struct dicom_outline *o, uint64_t off,
 			       size_t len);
 
 /**
+ * dicom_outline_has_all() - are bytes of all compartments at the beginning?
+ * @o: the outline
+ * @len: how many bytes to look at
+ * Return: true if the file is DICOM and has pixels there, behind its preamble,
+ * which is identity, and its attributes; false also if nothing can be told.
+ */
+bool dicom_outline_has_all(const struct dicom_outline *o, size_t len);
+
+/**
  * dicom_outline_known() - the outline of a file that was looked at before
  * @o: the outline
  * @dicom: it is DICOM

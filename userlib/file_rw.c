@@ -115,25 +115,21 @@ static void head_keep(struct chaosimg_file *f, const uint8_t *data)
 		memcpy(f->head, data, f->chunk_size);
 }
 
-/* The first chunk of a DICOM file that has pixels in it, too, has all. */
-static bool is_mixed_head(const struct chaosimg_file *f, uint64_t k)
-{
-	const struct dicom_outline *o = &f->outline;
-
-	return !k && o->from && o->from < f->chunk_size &&
-	       (o->set & held_bit(CHAOSIMG_PIXELS)) && o->set != HELD_ALL;
-}
-
 /*
  * [lock] A chunk of several compartments, or of which that is not known yet, had
  * better be stored when all is known: then once is enough.
  */
-static bool waits(const struct chaosimg_file *f, uint64_t k)
+static bool waits(const struct chaosimg_file *f, uint64_t k, unsigned int set)
 {
-	return f->dirty_count * f->chunk_size < DIRTY_KEPT_MAX &&
-	       dicom_outline_set(&f->outline, k * f->chunk_size,
-				 f->chunk_size) == HELD_ALL &&
-	       !is_mixed_head(f, k);
+	return set == HELD_ALL &&
+	       f->dirty_count * f->chunk_size < DIRTY_KEPT_MAX &&
+	       (k || !dicom_outline_has_all(&f->outline, f->chunk_size));
+}
+
+/* [lock] What chunk @k, whole, seems to belong to. */
+static unsigned int seems(const struct chaosimg_file *f, uint64_t k)
+{
+	return dicom_outline_set(&f->outline, k * f->chunk_size, f->chunk_size);
 }
 
 static bool chunk_waits(struct chaosimg_file *f, uint64_t k)
@@ -141,7 +137,7 @@ static bool chunk_waits(struct chaosimg_file *f, uint64_t k)
 	bool yes;
 
 	pthread_mutex_lock(&f->lock);
-	yes = waits(f, k);
+	yes = waits(f, k, seems(f, k));
 	pthread_mutex_unlock(&f->lock);
 	return yes;
 }
@@ -153,10 +149,11 @@ static size_t ready(struct chaosimg_file *f, uint64_t k, size_t count,
 	size_t n;
 
 	pthread_mutex_lock(&f->lock);
-	for (n = 0; n < count && !waits(f, k + n); n++)
-		set[n] = (uint8_t)dicom_outline_set(&f->outline,
-						    (k + n) * f->chunk_size,
-						    f->chunk_size);
+	for (n = 0; n < count; n++) {
+		set[n] = (uint8_t)seems(f, k + n);
+		if (waits(f, k + n, set[n]))
+			break;
+	}
 	pthread_mutex_unlock(&f->lock);
 	return n;
 }

@@ -56,7 +56,6 @@ unsigned int mask_set(const struct dicom_mask *m, uint64_t k,
 	unsigned int set;
 
 	set = set_of_owner(dicom_mask_owner_from(m, &piece, at, &to));
-
 	if (stop > m->length)
 		stop = m->length;
 	*end = to == m->length ? chunk_count(to, chunk_size) : to / chunk_size;
