@@ -4,8 +4,6 @@
 
 #include "dicom_division.h"
 
-#define FIRST_PICTURE	0x56000000u
-
 /* Values that are a picture, or that a picture can be computed from. */
 static const struct dicom_tag_range picture[] = {
 	{ 0xffffffff, 0x7fe00001 },	/* Extended Offset Table */
@@ -58,8 +56,7 @@ enum chaosimg_compartment dicom_compartment(uint32_t tag)
 	if (tag & 0x10000)	/* an odd group: private */
 		return CHAOSIMG_IDENTITY;
 	/* Before the profile, which lists Overlay Data too. */
-	if (tag >= FIRST_PICTURE &&
-	    in_ranges(tag, picture, sizeof(picture) / sizeof(picture[0])))
+	if (in_ranges(tag, picture, sizeof(picture) / sizeof(picture[0])))
 		return CHAOSIMG_PIXELS;
 	if (in_ranges(tag, unknown, sizeof(unknown) / sizeof(unknown[0])))
 		return CHAOSIMG_IDENTITY;
