@@ -6,6 +6,7 @@
  * to the end of close(). What was written is removed again.
  */
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -54,6 +55,15 @@ static double now(void)
 	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
 }
 
+static void fail(const char *path)
+{
+	int why = errno;
+
+	unlink(path);
+	errno = why;
+	err(1, "%s", path);
+}
+
 static double write_once(const struct image *im, const char *path)
 {
 	double start = now(), took;
@@ -64,10 +74,10 @@ static double write_once(const struct image *im, const char *path)
 	for (size_t at = 0, n; at < im->len; at += n) {
 		n = im->len - at < PIECE ? im->len - at : PIECE;
 		if (write(fd, im->data + at, n) != (ssize_t)n)
-			err(1, "%s", path);
+			fail(path);
 	}
 	if (close(fd))
-		err(1, "%s", path);
+		fail(path);
 	took = now() - start;
 	if (unlink(path))
 		err(1, "%s", path);
