@@ -726,6 +726,19 @@ bool chaosimg_length_in_header(const struct chaosimg_archive *a,
 int chaosimg_length_read(const struct chaosimg_archive *a, int fd,
 			 uint64_t *length);
 
+/**
+ * chaosimg_length_fetch() - begin to read what chaosimg_length_read() needs
+ * @a: the archive
+ * @fd: a stored file, for reading
+ *
+ * For who will ask for the lengths of many: the disk may read all at a time.
+ * Nothing is waited for.
+ *
+ * Return: true if it has been begun; false if it is in memory, or if the
+ * file's length does not stand in its header.
+ */
+bool chaosimg_length_fetch(const struct chaosimg_archive *a, int fd);
+
 enum chaosimg_compartment {
 	CHAOSIMG_CLINICAL,
 	CHAOSIMG_IDENTITY,

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 
 #include "error.h"
 #include "file.h"
@@ -87,4 +88,16 @@ int chaosimg_length_read(const struct chaosimg_archive *a, int fd,
 		return fail(EIO, "header: does not say how long the file is");
 	*length = newest.length;
 	return 0;
+}
+
+/* Who does not wait for it begins to read, too. */
+bool chaosimg_length_fetch(const struct chaosimg_archive *a, int fd)
+{
+	uint8_t raw[HEADER_SIZE];
+	struct iovec v = { raw, sizeof(raw) };
+	struct stat st;
+
+	return !fstat(fd, &st) && S_ISREG(st.st_mode) &&
+	       chaosimg_length_in_header(a, (uint64_t)st.st_size) &&
+	       preadv2(fd, &v, 1, 0, RWF_NOWAIT) < 0 && errno == EAGAIN;
 }

@@ -14,8 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -466,6 +468,61 @@ static void test_old_part(void **state)
 	close(fd);
 }
 
+static bool in_memory(int fd)
+{
+	uint8_t *page = mmap(NULL, HEADER_SIZE, PROT_READ, MAP_SHARED, fd, 0);
+	unsigned char there = 0;
+
+	assert_ptr_not_equal(page, MAP_FAILED);
+	assert_int_equal(mincore(page, HEADER_SIZE, &there), 0);
+	munmap(page, HEADER_SIZE);
+	return there & 1;
+}
+
+/* Return: false if the file system keeps it, or has no RWF_NOWAIT. */
+static bool drop(int fd)
+{
+	uint8_t byte;
+	struct iovec v = { &byte, 1 };
+
+	if (preadv2(fd, &v, 1, 0, RWF_NOWAIT) < 0)
+		return false;
+	assert_int_equal(fsync(fd), 0);
+	assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+	return !in_memory(fd);
+}
+
+/* The disk reads the header of a DICOM file while others are asked for. */
+static void test_fetch(void **state)
+{
+	int dicom, other, tries = 1000;
+
+	(void)state;
+	want.name = "foreign";
+	want.len = 30000;
+	memset(want.data, 1, want.len);
+	other = store(ONCE);
+	make_picture("fetched", 9000, false);
+	dicom = store(ONCE);
+	assert_false(chaosimg_length_fetch(archive, other));
+	assert_false(chaosimg_length_fetch(archive, dicom));
+	if (drop(other)) {
+		assert_false(chaosimg_length_fetch(archive, other));
+		assert_false(in_memory(other));
+	}
+	if (drop(dicom)) {
+		assert_true(chaosimg_length_fetch(archive, dicom));
+		while (!in_memory(dicom) && tries--)
+			usleep(10000);
+		assert_true(in_memory(dicom));
+		assert_false(chaosimg_length_fetch(archive, dicom));
+	} else {
+		print_message("# the disk's part was not tried\n");
+	}
+	close(dicom);
+	close(other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -473,6 +530,7 @@ int main(void)
 		cmocka_unit_test(test_samples),
 		cmocka_unit_test(test_foreign),
 		cmocka_unit_test(test_old_part),
+		cmocka_unit_test(test_fetch),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
