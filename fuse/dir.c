@@ -4,28 +4,39 @@
  * streams through, however large it is.
  */
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "fs.h"
 
-/* Descriptors of a listing: its own, and its inode's. */
-enum { PLACES = 2 };
+enum {
+	PLACES = 2,		/* descriptors: its own, and its inode's */
+	ENTRIES_SIZE = 32768,	/* bytes that are read at a time */
+	AHEAD = 64,		/* entries whose headers are fetched at a time */
+};
 
 /**
  * struct listing - an open directory; its inode is in use
+ * @fd: the stored one
  * @pos: offset after the entry that was given last
- * @pending: read, but not given yet
+ * @at: where in @entries the next one is
+ * @used: bytes of @entries that were read
+ * @ahead: so many entries more before headers are fetched again
  * @renewing: a file in it that is being moved to the newest keyset, or NULL
+ * @entries: as the kernel gave them
  */
 struct listing {
 	pthread_mutex_t lock;
 	struct inode *dir;
-	DIR *dp;
+	int fd;
 	off_t pos;
-	const struct dirent *pending;
+	size_t at;
+	size_t used;
+	unsigned int ahead;
 	struct renewing *renewing;
+	_Alignas(struct dirent64) char entries[ENTRIES_SIZE];
 };
 
 /**
@@ -57,16 +68,14 @@ static int listing_begin(struct inode *dir, struct listing **out)
 		return err;
 	fd = inode_reopen(dir, O_RDONLY | O_DIRECTORY);
 	l = fd < 0 ? NULL : calloc(1, sizeof(*l));
-	if (l)
-		l->dp = fdopendir(fd);
-	if (!l || !l->dp) {
+	if (!l) {
 		inode_done(dir);
-		free(l);
 		if (fd >= 0)
 			close(fd);
 		return fd < 0 ? fd : -ENOMEM;
 	}
 	pthread_mutex_init(&l->lock, NULL);
+	l->fd = fd;
 	l->dir = dir;
 	*out = l;
 	return 0;
@@ -87,7 +96,7 @@ static int listing_open(struct inode *dir, struct listing **out)
 static void listing_close(struct listing *l)
 {
 	renew_end(l->renewing);
-	closedir(l->dp);
+	close(l->fd);
 	inode_done(l->dir);
 	pthread_mutex_destroy(&l->lock);
 	free(l);
@@ -151,7 +160,7 @@ static void add(struct answer *a, const char *name, off_t next,
 }
 
 /* Attributes too, for the kernel to keep. */
-static int look_up(struct listing *l, const struct dirent *d, const binding_t b,
+static int look_up(struct listing *l, const struct dirent64 *d, const binding_t b,
 		   struct fuse_entry_param *e)
 {
 	struct inode *in;
@@ -163,7 +172,7 @@ static int look_up(struct listing *l, const struct dirent *d, const binding_t b,
 	return err;
 }
 
-static void plain_entry(const struct dirent *d, struct fuse_entry_param *e)
+static void plain_entry(const struct dirent64 *d, struct fuse_entry_param *e)
 {
 	memset(e, 0, sizeof(*e));
 	e->attr.st_ino = d->d_ino;
@@ -171,7 +180,7 @@ static void plain_entry(const struct dirent *d, struct fuse_entry_param *e)
 }
 
 /* Return: false if there is no room for it. */
-static bool give(struct listing *l, const struct dirent *d, struct answer *a)
+static bool give(struct listing *l, const struct dirent64 *d, struct answer *a)
 {
 	char name[CHAOSIMG_NAME_MAX + 1];
 	struct fuse_entry_param e;
@@ -186,7 +195,7 @@ static bool give(struct listing *l, const struct dirent *d, struct answer *a)
 			return false;
 		return true;
 	}
-	err = chaosimg_name_decrypt(fs.archive, l->dir->id, dirfd(l->dp),
+	err = chaosimg_name_decrypt(fs.archive, l->dir->id, l->fd,
 				    d->d_name, name, b);
 	if (err) {
 		log_damage(err, l->dir, d->d_name);
@@ -203,23 +212,81 @@ static bool give(struct listing *l, const struct dirent *d, struct answer *a)
 	return true;
 }
 
+static const struct dirent64 *entry_at(const struct listing *l, size_t at)
+{
+	return (const void *)(l->entries + at);
+}
+
+/* Return: more than 0 if there are entries, 0 behind the last. */
+static int read_entries(struct listing *l)
+{
+	ssize_t n = getdents64(l->fd, l->entries, sizeof(l->entries));
+
+	l->at = 0;
+	l->used = n > 0 ? (size_t)n : 0;
+	l->ahead = 0;
+	return n < 0 ? -errno : n > 0;
+}
+
+static bool fetch_header(int dirfd, const char *name)
+{
+	int fd = openat(dirfd, name,
+			O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	bool begun = fd >= 0 && chaosimg_length_fetch(fs.archive, fd);
+
+	if (fd >= 0)
+		close(fd);
+	return begun;
+}
+
+/*
+ * Looking up a DICOM file waits for its header, so the disk shall read those
+ * of the next entries at the same time. Where the first is in memory or not
+ * needed, so will most be.
+ */
+static void fetch_ahead(struct listing *l)
+{
+	const struct dirent64 *d;
+	bool begun = false;
+	size_t at = l->at;
+	int n = 0;
+
+	l->ahead = AHEAD;
+	while (n++ < AHEAD && at < l->used) {
+		d = entry_at(l, at);
+		at += d->d_reclen;
+		if (d->d_type != DT_REG)
+			continue;
+		if (!fetch_header(l->fd, d->d_name) && !begun)
+			return;
+		begun = true;
+	}
+}
+
 static int fill(struct listing *l, off_t off, struct answer *a)
 {
+	const struct dirent64 *d;
+	int ret = 1;
+
 	if (off != l->pos) {
-		seekdir(l->dp, off);
-		l->pending = NULL;
+		if (lseek(l->fd, off, SEEK_SET) < 0)
+			return -errno;
 		l->pos = off;
+		l->at = l->used;
 	}
 	for (;;) {
-		errno = 0;
-		if (!l->pending)
-			l->pending = readdir(l->dp);
-		if (!l->pending)
-			return a->used ? 0 : -errno;
-		if (!give(l, l->pending, a))
+		if (l->at == l->used)
+			ret = read_entries(l);
+		if (ret <= 0)
+			return a->used ? 0 : ret;
+		if (!l->ahead && a->plus && !evict_due())
+			fetch_ahead(l);
+		d = entry_at(l, l->at);
+		if (!give(l, d, a))
 			return 0;
-		l->pos = l->pending->d_off;
-		l->pending = NULL;
+		l->pos = d->d_off;
+		l->at += d->d_reclen;
+		l->ahead -= l->ahead != 0;
 	}
 }
 
@@ -264,7 +331,7 @@ void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync,
 
 	(void)ino;
 	(void)datasync;
-	if (!err && TEMP_FAILURE_RETRY(fsync(dirfd(listing_of(fi)->dp))))
+	if (!err && TEMP_FAILURE_RETRY(fsync(listing_of(fi)->fd)))
 		err = -errno;
 	fuse_reply_err(req, -err);
 }

@@ -518,6 +518,45 @@ def test_listing_while_removing():
     assert seen == 1000 and os.listdir() == []
 
 
+class Entry(ctypes.Structure):
+    """struct dirent64."""
+    _fields_ = [("ino", ctypes.c_uint64), ("off", ctypes.c_int64),
+                ("reclen", ctypes.c_ushort), ("type", ctypes.c_ubyte),
+                ("name", ctypes.c_char * 256)]
+
+
+def names(folder, most=-1):
+    libc.readdir64.restype = ctypes.POINTER(Entry)
+    out = []
+    while len(out) != most:
+        entry = libc.readdir64(folder)
+        if not entry:
+            break
+        out.append(os.fsdecode(entry.contents.name))
+    return out
+
+
+def test_listing_from_a_position():
+    for i in range(1000):
+        write("f%d" % i + "x" * (i % 200), b"")
+    libc.opendir.restype = libc.telldir.restype = ctypes.c_long
+    folder = ctypes.c_void_p(libc.opendir(b"."))
+    for most in 0, 1, 500, 999, -1:
+        libc.rewinddir(folder)
+        first = names(folder, most)
+        here = ctypes.c_long(libc.telldir(folder))
+        rest = names(folder)
+        write("new%d" % most, b"")      # what the kernel keeps is not true now
+        libc.seekdir(folder, here)
+        again = names(folder)
+        assert len(set(first + rest)) == len(first + rest)
+        assert set(again) - set(rest) <= {"new%d" % most}
+        assert set(rest) <= set(again)
+        libc.rewinddir(folder)
+        assert set(names(folder)) == set(first + rest) | {"new%d" % most}
+    libc.closedir(folder)
+
+
 def test_dot_entries():
     os.mkdir("d")
     out = subprocess.run(["ls", "-a", "d"], capture_output=True, check=True)
