@@ -31,6 +31,8 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	}
 	if (fi->flags & O_TRUNC)
 		err = truncate_open(in);
+	/* What is only read has nothing to be written when it is closed. */
+	fi->noflush = !opens_for_writing(fi->flags);
 	/* Only a mount that may write knows that nobody else does. */
 	fi->keep_cache = !fs.readonly;
 	if (err)
