@@ -11,10 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "chaosimg_abe.h"
+#include "figures.h"
 
 enum { MOST = 50, ROUNDS_MAX = 1000 };
 
@@ -40,10 +40,7 @@ static void must(int ret)
 
 static double now(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+	return seconds_of(CLOCK_MONOTONIC) * 1e3;
 }
 
 static struct chaosimg_policy *policy(unsigned int k, unsigned int n)
@@ -89,16 +86,9 @@ static struct chaosimg_user *user(void)
 	return u;
 }
 
-static int by_size(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 static double median(double *of, unsigned int n)
 {
-	qsort(of, n, sizeof(*of), by_size);
+	put_in_order(of, n);
 	return of[n / 2];
 }
 

@@ -16,11 +16,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <openssl/evp.h>
 
 #include "cipher.h"
+#include "figures.h"
 
 enum {
 	ROUNDS = 7,		/* at least, and unless told otherwise */
@@ -29,10 +29,10 @@ enum {
 	WHOLE = 3,		/* the size that others are a share of */
 	LEN_MAX = 1 << 20,
 	CONTESTANTS = CHAOSIMG_IMPLS_MAX + 2,
-	TURN_NS = 25000000,
 	UNTIMED = 1 << 19,	/* bytes between two looks at the clock */
 };
 
+static const double turn_seconds = 0.025;
 static const size_t sizes[SIZES] = { 512, 4096, 16384, 65536, LEN_MAX };
 
 struct peer {
@@ -152,19 +152,16 @@ static void message(struct contestant *c, bool encrypt, const u8 *iv,
 		chaosimg_decrypt(&c->key, iv, buf, buf, len);
 }
 
-static u64 now_ns(void)
+static double now(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (u64)t.tv_sec * 1000000000 + (u64)t.tv_nsec;
+	return seconds_of(CLOCK_THREAD_CPUTIME_ID);
 }
 
 /* In MB/s. To look at the clock takes as long as some KiB, so it is seldom. */
 static double turn(struct contestant *c, bool encrypt, size_t len)
 {
 	u8 iv[CHAOSIMG_TWEAK] = { 0 };
-	u64 t0 = now_ns(), t;
+	double start = now(), took;
 	size_t n = 0, i;
 
 	do {
@@ -172,9 +169,9 @@ static double turn(struct contestant *c, bool encrypt, size_t len)
 			store_le64(iv, n);
 			message(c, encrypt, iv, len);
 		}
-		t = now_ns() - t0;
-	} while (t < TURN_NS);
-	return (double)(n * len) * 1e3 / (double)t;
+		took = now() - start;
+	} while (took < turn_seconds);
+	return (double)(n * len) * 1e-6 / took;
 }
 
 static void measure(int rounds)
@@ -196,13 +193,6 @@ struct figure {
 	double median, min, max;
 };
 
-static int by_size(const void *a, const void *b)
-{
-	const double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 static struct figure figure(const struct contestant *c, size_t s, bool encrypt,
 			    int rounds)
 {
@@ -210,7 +200,7 @@ static struct figure figure(const struct contestant *c, size_t s, bool encrypt,
 	struct figure f;
 
 	memcpy(sorted, c->mbs[s][encrypt], (size_t)rounds * sizeof(double));
-	qsort(sorted, (size_t)rounds, sizeof(double), by_size);
+	put_in_order(sorted, (size_t)rounds);
 	f.median = (sorted[rounds / 2] + sorted[(rounds - 1) / 2]) / 2;
 	f.min = sorted[0];
 	f.max = sorted[rounds - 1];

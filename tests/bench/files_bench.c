@@ -20,8 +20,9 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "figures.h"
 
 enum {
 	PAGE = 4096,
@@ -362,10 +363,7 @@ static void share(const char *folder, unsigned int process, bool writing)
 
 static double now(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec / 1e9;
+	return seconds_of(CLOCK_MONOTONIC);
 }
 
 static void store_all(const char *path)

@@ -9,7 +9,8 @@
  */
 #include <stdint.h>
 #include <stdio.h>
-#include <time.h>
+
+#include "figures.h"
 
 enum { TURNS = 1000000, ROUNDS = 7, EACH = 8 };
 
@@ -30,10 +31,7 @@ enum { TURNS = 1000000, ROUNDS = 7, EACH = 8 };
 
 static double now(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+	return seconds_of(CLOCK_THREAD_CPUTIME_ID);
 }
 
 #define LOOP(name, body) static double name(void)			\

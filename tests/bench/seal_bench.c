@@ -14,8 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "figures.h"
 
 enum { PIECE = 128 << 10, MAGIC_AT = 128, WARM_UP = 20 };
 
@@ -49,10 +50,7 @@ static void load(struct image *im, const char *path, int turns)
 
 static double now(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+	return seconds_of(CLOCK_MONOTONIC) * 1e6;
 }
 
 static void fail(const char *path)
@@ -98,13 +96,6 @@ static void turn(struct image *im, const char *path, int i)
 	}
 }
 
-static int ascending(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 static void report(struct image *im, int turns)
 {
 	double *ratio = calloc((size_t)turns, sizeof(double));
@@ -114,9 +105,9 @@ static void report(struct image *im, int turns)
 		err(1, NULL);
 	for (size_t i = 0; i < n; i++)
 		ratio[i] = im->dicom[i] / im->other[i];
-	qsort(im->dicom, n, sizeof(double), ascending);
-	qsort(im->other, n, sizeof(double), ascending);
-	qsort(ratio, n, sizeof(double), ascending);
+	put_in_order(im->dicom, n);
+	put_in_order(im->other, n);
+	put_in_order(ratio, n);
 	printf("%-24s %9zu bytes %8.0f us, other %8.0f, more %7.1f, ratio %.3f (%.3f .. %.3f)\n",
 	       im->name, im->len, im->dicom[n / 2], im->other[n / 2],
 	       im->dicom[n / 2] - im->other[n / 2], ratio[n / 2], ratio[n / 4],
