@@ -145,7 +145,7 @@ bench:
 	BUILD=$(BUILD) tests/bench/run $(BENCH)
 
 # What the shell tests need besides the programs.
-tests: $(BUILD)/tests/findplain $(BUILD)/tests/files_bench $(BUILD)/tests/mask_file
+tests: $(BUILD)/tests/findplain $(BUILD)/tests/files_bench $(BUILD)/tests/seal_bench $(BUILD)/tests/mask_file
 $(BUILD)/tests/findplain $(BUILD)/tests/hold_open: $(BUILD)/tests/%: tests/lib/%.c Makefile | prepare
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(BASE_CFLAGS) $(HARDEN) $(LDFLAGS) -o $@ $<

@@ -6,6 +6,7 @@ daemons, and leaves nothing behind. How long anything takes is not tested.
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ sys.path.insert(0, "tests/lib")
 from tap import BUILD, TOP, done, ok, same, scratch, skip  # noqa: E402
 
 FILES_BENCH = os.path.join(BUILD, "tests", "files_bench")
+SEAL_BENCH = os.path.join(BUILD, "tests", "seal_bench")
 CIPHER = [{"impl": impl, "direction": direction, "bytes": size,
            "mb_per_s": {"median": rate, "min": rate - 1, "max": rate + 1}}
           for impl, rate in (("slow", 80), ("fast", 5000))
@@ -186,11 +188,39 @@ def wrong_bytes():
     ok("files as before", read("-a", "read", "files").returncode == 0)
 
 
+def dividing():
+    """seal_bench beside itself in a plain folder, where nothing is divided."""
+    def seal_bench(*args):
+        return subprocess.run([SEAL_BENCH, *args], capture_output=True,
+                              text=True, check=False)
+
+    image = "files/study-000/series-00/image-000001.dcm"
+    with open("text", "w", encoding="ascii") as f:
+        f.write("no image " * 50)
+    os.mkdir("sealed")
+    r = seal_bench("sealed", "3", image, image)
+    found = re.findall(r"image-000001.dcm +(\d+) bytes .* ratio ([\d.]+)",
+                       r.stdout)
+    same("seal_bench: a line for each file", (r.returncode, len(found)), (0, 2))
+    ok("with its length, and a ratio", all(
+        int(length) == os.path.getsize(image) and float(ratio) > 0
+        for length, ratio in found), r.stdout)
+    for name, cause, args in (
+            ("a file that is no DICOM", "text: no DICOM", ("sealed", "3",
+                                                           "text")),
+            ("no such folder", "none/seal_bench.tmp: No such", ("none", "3",
+                                                                image))):
+        r = seal_bench(*args)
+        ok(name, r.returncode == 1 and cause in r.stderr, r.stderr)
+    same("seal_bench leaves nothing", os.listdir("sealed"), [])
+
+
 scratch()
 if not os.path.exists(FILES_BENCH):
     skip("the benchmark", "%s is not built: make benchprogs" % FILES_BENCH)
     done()
 wrong_bytes()
+dividing()
 why = obstacle()
 if why:
     skip("runs", why)
