@@ -5,6 +5,7 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -67,13 +68,14 @@ static int listing_begin(struct inode *dir, struct listing **out)
 	if (err)
 		return err;
 	fd = inode_reopen(dir, O_RDONLY | O_DIRECTORY);
-	l = fd < 0 ? NULL : calloc(1, sizeof(*l));
+	l = fd < 0 ? NULL : malloc(sizeof(*l));
 	if (!l) {
 		inode_done(dir);
 		if (fd >= 0)
 			close(fd);
 		return fd < 0 ? fd : -ENOMEM;
 	}
+	memset(l, 0, offsetof(struct listing, entries));
 	pthread_mutex_init(&l->lock, NULL);
 	l->fd = fd;
 	l->dir = dir;
@@ -159,6 +161,11 @@ static void add(struct answer *a, const char *name, off_t next,
 		   fuse_add_direntry(a->req, p, left, name, &e->attr, next);
 }
 
+static bool looks_up(const struct answer *a)
+{
+	return a->plus && !evict_due();
+}
+
 /* Attributes too, for the kernel to keep. */
 static int look_up(struct listing *l, const struct dirent64 *d, const binding_t b,
 		   struct fuse_entry_param *e)
@@ -203,7 +210,7 @@ static bool give(struct listing *l, const struct dirent64 *d, struct answer *a)
 	}
 	if (!fits(a, name))
 		return false;
-	err = a->plus && !evict_due() ? look_up(l, d, b, &e) : 0;
+	err = looks_up(a) ? look_up(l, d, b, &e) : 0;
 	if (err == -ENOENT)
 		return true;
 	if (err)
@@ -279,7 +286,7 @@ static int fill(struct listing *l, off_t off, struct answer *a)
 			ret = read_entries(l);
 		if (ret <= 0)
 			return a->used ? 0 : ret;
-		if (!l->ahead && a->plus && !evict_due())
+		if (!l->ahead && looks_up(a))
 			fetch_ahead(l);
 		d = entry_at(l, l->at);
 		if (!give(l, d, a))
