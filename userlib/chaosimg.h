@@ -734,8 +734,8 @@ int chaosimg_length_read(const struct chaosimg_archive *a, int fd,
  * For who will ask for the lengths of many: the disk may read all at a time.
  * Nothing is waited for.
  *
- * Return: true if it has been begun; false if it is in memory, or if the
- * file's length does not stand in its header.
+ * Return: true if it has been begun; false if it is in memory, if the file's
+ * length does not stand in its header, or if its file system cannot do so.
  */
 bool chaosimg_length_fetch(const struct chaosimg_archive *a, int fd);
 

@@ -93,8 +93,8 @@ int chaosimg_length_read(const struct chaosimg_archive *a, int fd,
 /* Who does not wait for it begins to read, too. */
 bool chaosimg_length_fetch(const struct chaosimg_archive *a, int fd)
 {
-	uint8_t raw[HEADER_SIZE];
-	struct iovec v = { raw, sizeof(raw) };
+	uint8_t first;	/* the rest is on the same page */
+	struct iovec v = { &first, 1 };
 	struct stat st;
 
 	return !fstat(fd, &st) && S_ISREG(st.st_mode) &&
