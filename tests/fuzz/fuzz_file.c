@@ -151,6 +151,13 @@ struct slot {
 	int flip;	/* the byte in which a bit is wrong, or -1 */
 };
 
+/* It may be what holds, and it is not refused for its length. */
+static void shorten(struct header *h)
+{
+	if (h->length > UNSEALED_MAX && h->length <= length_max(CHUNK))
+		h->length %= UNSEALED_MAX;
+}
+
 static void make_slot(struct input *in, const struct header *base,
 		      struct slot *s)
 {
@@ -163,8 +170,8 @@ static void make_slot(struct input *in, const struct header *base,
 	if (how & 2)
 		h->length = take_size(in, CHUNK);
 	/* Without holes, what is not there would be looked for chunk by chunk. */
-	if (!h->sealed && h->length > UNSEALED_MAX)
-		h->length %= UNSEALED_MAX;
+	if (!h->sealed)
+		shorten(h);
 	if (how & 4)
 		put_journal(in, h);
 	if (how & 8)
@@ -184,9 +191,8 @@ static void put_slots(struct slot s[HEADER_SLOTS])
 {
 	/* A sealed one may be what holds behind one that is not. */
 	for (int i = 0; i < HEADER_SLOTS; i++)
-		if (!s[!i].h.sealed && s[i].h.length > UNSEALED_MAX &&
-		    s[i].h.length <= length_max(CHUNK))
-			s[i].h.length %= UNSEALED_MAX;
+		if (!s[!i].h.sealed)
+			shorten(&s[i].h);
 	for (int i = 0; i < HEADER_SLOTS; i++) {
 		uint8_t *slot = stored + i * HEADER_SLOT;
 
