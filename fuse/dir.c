@@ -186,8 +186,31 @@ static void plain_entry(const struct dirent64 *d, struct fuse_entry_param *e)
 	e->attr.st_mode = DTTOIF(d->d_type);
 }
 
-/* Return: false if there is no room for it. */
-static bool give(struct listing *l, const struct dirent64 *d, struct answer *a)
+/* Who removes a long name removes its companion, and may just be doing so. */
+static bool is_gone(const struct listing *l, const struct dirent64 *d)
+{
+	struct stat st;
+
+	return fstatat(l->fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) &&
+	       errno == ENOENT;
+}
+
+/*
+ * What has no name: the archive's own and damage are left out. What cannot be
+ * read may be a whole file, which a program must not take for removed.
+ */
+static int nameless(struct listing *l, const struct dirent64 *d, int err)
+{
+	if (err == -ENOENT)
+		return 1;
+	if (err == -EBADMSG && is_gone(l, d))
+		return 1;
+	log_damage(err, l->dir, d->d_name);
+	return err == -EBADMSG ? 1 : err;
+}
+
+/* Return: more than 0; 0 if there is no room for it; an error */
+static int give(struct listing *l, const struct dirent64 *d, struct answer *a)
 {
 	char name[CHAOSIMG_NAME_MAX + 1];
 	struct fuse_entry_param e;
@@ -196,27 +219,24 @@ static bool give(struct listing *l, const struct dirent64 *d, struct answer *a)
 
 	plain_entry(d, &e);
 	if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, "..")) {
-		if (fits(a, d->d_name))
-			add(a, d->d_name, d->d_off, &e);
-		else
-			return false;
-		return true;
+		if (!fits(a, d->d_name))
+			return 0;
+		add(a, d->d_name, d->d_off, &e);
+		return 1;
 	}
 	err = chaosimg_name_decrypt(fs.archive, l->dir->id, l->fd,
 				    d->d_name, name, b);
-	if (err) {
-		log_damage(err, l->dir, d->d_name);
-		return true;
-	}
+	if (err)
+		return nameless(l, d, err);
 	if (!fits(a, name))
-		return false;
+		return 0;
 	err = looks_up(a) ? look_up(l, d, b, &e) : 0;
 	if (err == -ENOENT)
-		return true;
+		return 1;
 	if (err)
 		plain_entry(d, &e);
 	add(a, name, d->d_off, &e);
-	return true;
+	return 1;
 }
 
 static const struct dirent64 *entry_at(const struct listing *l, size_t at)
@@ -270,10 +290,30 @@ static void fetch_ahead(struct listing *l)
 	}
 }
 
+/* Return: more than 0; 0 at the end or if there is no room; an error */
+static int step(struct listing *l, struct answer *a)
+{
+	int ret = l->at == l->used ? read_entries(l) : 1;
+	const struct dirent64 *d;
+
+	if (ret <= 0)
+		return ret;
+	if (!l->ahead && looks_up(a))
+		fetch_ahead(l);
+	d = entry_at(l, l->at);
+	ret = give(l, d, a);
+	if (ret <= 0)
+		return ret;
+	l->pos = d->d_off;
+	l->at += d->d_reclen;
+	l->ahead -= l->ahead != 0;
+	return ret;
+}
+
+/* An error is told when all before it has been given. */
 static int fill(struct listing *l, off_t off, struct answer *a)
 {
-	const struct dirent64 *d;
-	int ret = 1;
+	int ret;
 
 	if (off != l->pos) {
 		if (lseek(l->fd, off, SEEK_SET) < 0)
@@ -281,20 +321,10 @@ static int fill(struct listing *l, off_t off, struct answer *a)
 		l->pos = off;
 		l->at = l->used;
 	}
-	for (;;) {
-		if (l->at == l->used)
-			ret = read_entries(l);
-		if (ret <= 0)
-			return a->used ? 0 : ret;
-		if (!l->ahead && looks_up(a))
-			fetch_ahead(l);
-		d = entry_at(l, l->at);
-		if (!give(l, d, a))
-			return 0;
-		l->pos = d->d_off;
-		l->at += d->d_reclen;
-		l->ahead -= l->ahead != 0;
-	}
+	do
+		ret = step(l, a);
+	while (ret > 0);
+	return a->used ? 0 : ret;
 }
 
 static void list(fuse_req_t req, size_t size, off_t off,

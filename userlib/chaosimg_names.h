@@ -80,8 +80,8 @@ int chaosimg_name_find(struct chaosimg_archive *a,
  * Without the compartment identity the name is @stored itself.
  *
  * Return: 0; -ENOENT for the library's own entries (directory id, companions,
- * temporary files), which a listing leaves out; -EIO for a name that does not
- * belong here; the system's error.
+ * temporary files), which a listing leaves out; -EBADMSG for a name that does
+ * not belong here; the system's error if it cannot be read.
  */
 int chaosimg_name_decrypt(struct chaosimg_archive *a,
 			  const uint8_t dir_id[CHAOSIMG_ID_SIZE], int dirfd,

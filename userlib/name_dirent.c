@@ -165,17 +165,18 @@ static ssize_t read_companion(const struct name_keys *k, int dirfd,
 	strcpy(path + HASHED_LEN, COMPANION_SUFFIX);
 	n = readlinkat(dirfd, path, target, sizeof(target));
 	if (n < 0 && (errno == ENOENT || errno == EINVAL))
-		return fail(EIO, "%s: missing; the long name is lost", path);
+		return fail(EBADMSG, "%s: missing; the long name is lost",
+			    path);
 	if (n < 0)
 		return fail_errno("%s", path);
 	n = base32hex_decode(target, (size_t)n, sealed, NAME_SEALED_MAX);
 	if (n < 0 || !needs_hash((size_t)n))
-		return fail(EIO, "%s: damaged", path);
+		return fail(EBADMSG, "%s: damaged", path);
 	err = hashed_name(k, sealed, (size_t)n, name);
 	if (err)
 		return err;
 	if (strcmp(name, stored))
-		return fail(EIO, "%s: another name's, or damaged", path);
+		return fail(EBADMSG, "%s: another name's, or damaged", path);
 	return n;
 }
 
@@ -190,7 +191,7 @@ static ssize_t read_sealed(const struct name_keys *k, int dirfd,
 		return read_companion(k, dirfd, stored, sealed);
 	n = base32hex_decode(stored, len, sealed, NAME_SEALED_MAX);
 	if (n < 0 || needs_hash((size_t)n))
-		return fail(EIO, "%s: not a name of this archive",
+		return fail(EBADMSG, "%s: not a name of this archive",
 			    name_printable(stored, buf));
 	return n;
 }
@@ -210,7 +211,7 @@ static int show_stored(struct chaosimg_archive *a, const uint8_t *dir_id,
 	char buf[64];
 
 	if (!has_form(len))
-		return fail(EIO, "%s: not a name of an archive",
+		return fail(EBADMSG, "%s: not a name of an archive",
 			    name_printable(stored, buf));
 	strcpy(name, stored);
 	if (binding)
@@ -254,7 +255,7 @@ int chaosimg_name_decrypt(struct chaosimg_archive *a,
 				   binding);
 	len = name_siv_open(&k->name, dir_id, sealed, (size_t)n, name);
 	if (len < 0 || check_plain(name, (size_t)len))
-		return fail(EIO, "%s: not a name of this directory",
+		return fail(EBADMSG, "%s: not a name of this directory",
 			    name_printable(stored, buf));
 	if (binding)
 		bind(a, dir_id, sealed, binding);
@@ -277,7 +278,7 @@ int name_check_form(int dirfd, const char *stored)
 		return (int)n;
 	if (has_form((size_t)n))
 		return 0;
-	return fail(EIO, "%s: not a name of an archive",
+	return fail(EBADMSG, "%s: not a name of an archive",
 		    name_printable(stored, buf));
 }
 
@@ -296,7 +297,7 @@ static int find_stored(struct chaosimg_archive *a, const uint8_t *dir_id,
 			return fail_errno("%s", name);
 		n = read_companion(a->names, dirfd, name, sealed);
 		if (n < 0)
-			return (int)n;
+			return n == -EBADMSG ? -EIO : (int)n;
 	} else {
 		n = base32hex_decode(name, len, sealed, NAME_SEALED_MAX);
 		if (n < 0 || needs_hash((size_t)n) || !has_form((size_t)n))

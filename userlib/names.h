@@ -143,7 +143,7 @@ int name_replace_link(int dirfd, const char *target, const char *name);
  * @dirfd: the directory, to read a long name's companion
  * @stored: the entry's name
  * Return: 0; -ENOENT, without an error text, for the library's own entries;
- * -EIO if it could not; the system's error.
+ * -EBADMSG if it could not; the system's error.
  */
 int name_check_form(int dirfd, const char *stored);
 

@@ -31,7 +31,7 @@ static void check_name(const char *stored)
 	uint8_t binding[CHAOSIMG_BINDING_SIZE];
 	int ret = chaosimg_name_decrypt(a, dir_id, dir, stored, name, binding);
 
-	must(!ret || ret == -EIO || ret == -ENOENT || ret == -ENAMETOOLONG);
+	must(!ret || ret == -EBADMSG || ret == -ENOENT || ret == -ENAMETOOLONG);
 	name_check_form(dir, stored);
 	if (ret)
 		return;
@@ -78,7 +78,7 @@ static void name_plain(const char *text)
 	/* A look-up needs no companion, a listing does. */
 	if (*sn.companion)
 		must(chaosimg_name_decrypt(a, dir_id, dir, sn.name,
-					   (char[256]){ 0 }, NULL) == -EIO);
+					   (char[256]){ 0 }, NULL) == -EBADMSG);
 }
 
 /* A long name's companion leads anywhere. */
@@ -92,7 +92,7 @@ static void companion(const char *text)
 		return;
 	snprintf(link, sizeof(link), "%s.name", stored);
 	must(!symlinkat(text, dir, link));
-	must(chaosimg_name_decrypt(a, dir_id, dir, stored, name, NULL) == -EIO);
+	must(chaosimg_name_decrypt(a, dir_id, dir, stored, name, NULL) == -EBADMSG);
 	name_check_form(dir, stored);
 	must(!unlinkat(dir, link, 0));
 }

@@ -127,9 +127,9 @@ static void names_depend_on_directory_and_key(void **state)
 	assert_memory_not_equal(n.binding, elsewhere.binding,
 				sizeof(n.binding));
 	assert_string_not_equal(n.name, foreign.name);
-	assert_int_equal(decrypt_name(dir_b, n.name, back), -EIO);
-	assert_int_equal(decrypt_name(dir_a, elsewhere.name, back), -EIO);
-	assert_int_equal(decrypt_name(dir_a, foreign.name, back), -EIO);
+	assert_int_equal(decrypt_name(dir_b, n.name, back), -EBADMSG);
+	assert_int_equal(decrypt_name(dir_a, elsewhere.name, back), -EBADMSG);
+	assert_int_equal(decrypt_name(dir_a, foreign.name, back), -EBADMSG);
 }
 
 /* Short lengths do not show, and names that begin alike do not look alike. */
@@ -167,7 +167,8 @@ static void every_changed_bit_of_a_name_is_refused(void **state)
 			for (bit = 0; bit < 8; bit++) {
 				n.name[at] ^= (char)(1 << bit);
 				assert_int_equal(decrypt_name(dir_a, n.name,
-							      back), -EIO);
+							      back),
+						 -EBADMSG);
 				n.name[at] ^= (char)(1 << bit);
 			}
 		}
@@ -185,12 +186,12 @@ static void a_cut_or_longer_name_is_refused(void **state)
 	encrypt_name(dir_a, "a name of more than thirty-two bytes", &n);
 	for (len = strlen(n.name); len-- > 0; ) {
 		snprintf(stored, sizeof(stored), "%.*s", (int)len, n.name);
-		assert_int_equal(decrypt_name(dir_a, stored, back), -EIO);
+		assert_int_equal(decrypt_name(dir_a, stored, back), -EBADMSG);
 	}
 	for (len = 1; len < 20; len++) {
 		snprintf(stored, sizeof(stored), "%s%.*s", n.name, (int)len,
 			 "00000000000000000000");
-		assert_int_equal(decrypt_name(dir_a, stored, back), -EIO);
+		assert_int_equal(decrypt_name(dir_a, stored, back), -EBADMSG);
 	}
 }
 
@@ -216,7 +217,7 @@ static void own_entries_are_told_from_foreign_ones(void **state)
 	encrypt_name(dir_a, name, &n);
 	assert_int_equal(decrypt_name(dir_a, n.companion, back), -ENOENT);
 	for (i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
-		assert_int_equal(decrypt_name(dir_a, foreign[i], back), -EIO);
+		assert_int_equal(decrypt_name(dir_a, foreign[i], back), -EBADMSG);
 		assert_null(strpbrk(chaosimg_errmsg(), "\n\033"));
 	}
 }
@@ -243,7 +244,7 @@ static void sealed_nonsense_is_refused(void **state)
 				  nonsense[i].bytes, nonsense[i].len, sealed);
 		assert_true(n > 0);
 		base32hex_encode(sealed, (size_t)n, stored);
-		assert_int_equal(decrypt_name(dir_a, stored, back), -EIO);
+		assert_int_equal(decrypt_name(dir_a, stored, back), -EBADMSG);
 	}
 }
 
@@ -303,24 +304,27 @@ static void a_bad_companion_is_refused(void **state)
 	(void)state;
 	long_name('n', &n);
 	long_name('m', &m);
-	assert_int_equal(decrypt_name(dir_a, n.name, back), -EIO);
+	assert_int_equal(decrypt_name(dir_a, n.name, back), -EBADMSG);
 	set_link(m.target, n.companion);
-	assert_int_equal(decrypt_name(dir_a, n.name, back), -EIO);
+	assert_int_equal(decrypt_name(dir_a, n.name, back), -EBADMSG);
 	for (i = 0; i < strlen(n.target); i += 7) {
 		n.target[i] ^= 1;
 		set_link(n.target, n.companion);
 		n.target[i] ^= 1;
-		assert_int_equal(decrypt_name(dir_a, n.name, back), -EIO);
+		assert_int_equal(decrypt_name(dir_a, n.name, back), -EBADMSG);
 	}
 	strcat(n.target, "00000000");
 	set_link(n.target, n.companion);
-	assert_int_equal(decrypt_name(dir_a, n.name, back), -EIO);
+	assert_int_equal(decrypt_name(dir_a, n.name, back), -EBADMSG);
 	unlinkat(top_fd, n.companion, 0);
 	fd = openat(top_fd, n.companion, O_CREAT | O_WRONLY, 0600);
 	assert_true(fd >= 0);
 	close(fd);
-	assert_int_equal(decrypt_name(dir_a, n.name, back), -EIO);
+	assert_int_equal(decrypt_name(dir_a, n.name, back), -EBADMSG);
 	unlinkat(top_fd, n.companion, 0);
+	/* What cannot be read is not said to be damaged. */
+	assert_int_equal(chaosimg_name_decrypt(archive, dir_a, -1, n.name, back,
+					       NULL), -EBADF);
 }
 
 /* A directory's own name must not be at home in another directory. */
@@ -333,7 +337,7 @@ static void a_long_name_belongs_to_its_directory(void **state)
 	long_name('n', &n);
 	assert_int_equal(chaosimg_name_companion_add(top_fd, &n), 0);
 	assert_int_equal(decrypt_name(dir_a, n.name, back), 0);
-	assert_int_equal(decrypt_name(dir_b, n.name, back), -EIO);
+	assert_int_equal(decrypt_name(dir_b, n.name, back), -EBADMSG);
 	chaosimg_name_companion_remove(top_fd, &n);
 }
 
@@ -354,7 +358,7 @@ static void a_short_name_in_long_form_is_refused(void **state)
 	base32hex_encode(sealed, (size_t)n, target);
 	snprintf(companion, sizeof(companion), "%s.name", stored);
 	set_link(target, companion);
-	assert_int_equal(decrypt_name(dir_a, stored, back), -EIO);
+	assert_int_equal(decrypt_name(dir_a, stored, back), -EBADMSG);
 	unlinkat(top_fd, companion, 0);
 }
 

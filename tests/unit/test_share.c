@@ -370,7 +370,7 @@ static void look_at_name(struct chaosimg_archive *a, struct chaosimg_archive *p,
 						    &found), -EIO);
 		assert_int_equal(chaosimg_name_decrypt(p, id, p->data_fd,
 						       n.name, shown, NULL),
-				 -EIO);
+				 -EBADMSG);
 	}
 	assert_int_equal(unlinkat(a->data_fd, n.name, AT_REMOVEDIR), 0);
 }
