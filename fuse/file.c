@@ -80,6 +80,9 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size,
 	struct inode *in = inode_of(ino);
 	ssize_t n = content_drop_suidgid(in);
 
+	/* The kernel's requests come in order, but to several threads. */
+	if (!n && fi->writepage)
+		chaosimg_file_await_start(in->file, (uint64_t)off);
 	if (!n)
 		n = chaosimg_file_write(in->file, buf, size, off);
 	if (n < 0) {

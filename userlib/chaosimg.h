@@ -595,6 +595,18 @@ ssize_t chaosimg_file_write(struct chaosimg_file *f, const void *buf,
 			    size_t len, uint64_t off);
 
 /**
+ * chaosimg_file_await_start() - let the beginning of a new file be written first
+ * @f: the file
+ * @off: where the caller is about to write
+ *
+ * For who gets what a cache holds of a file in order, but in several threads:
+ * from its beginning a file is known to be DICOM, and what was written before
+ * that has to be kept in memory until it is sealed. Waits for chaosimg_file_write()
+ * at offset 0 for 2 ms at most, and only if nothing was written yet.
+ */
+void chaosimg_file_await_start(struct chaosimg_file *f, uint64_t off);
+
+/**
  * chaosimg_file_truncate() - set the length; growing leaves a hole
  * @f: the file
  * @length: plaintext bytes

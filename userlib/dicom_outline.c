@@ -286,6 +286,11 @@ void dicom_outline_feed(struct dicom_outline *o, const void *data, size_t len,
 		remember_tail(o, &v);
 }
 
+bool dicom_outline_blank(const struct dicom_outline *o)
+{
+	return o->state == OUTLINE_START && !o->tail_len && !o->behind;
+}
+
 bool dicom_outline_lost(const struct dicom_outline *o)
 {
 	return o->behind && o->state < OUTLINE_END;

@@ -69,6 +69,9 @@ struct dicom_outline {
 void dicom_outline_feed(struct dicom_outline *o, const void *data, size_t len,
 			uint64_t off);
 
+/** dicom_outline_blank() - was nothing of the file seen yet? */
+bool dicom_outline_blank(const struct dicom_outline *o);
+
 /** dicom_outline_lost() - is it to be fed from @o->pos on, to go on? */
 bool dicom_outline_lost(const struct dicom_outline *o);
 

@@ -120,7 +120,7 @@ struct range {
  * @dirty_room: room in @dirty [lock]
  * @dirty_bucket: the same chunks by number [lock]
  * @ranges: runs of chunks that are locked or waited for, in order [lock]
- * @freed: one of them was unlocked
+ * @freed: one of them was unlocked, or @outline is not blank any more
  * @changed: it differs from @snap [lock]
  * @content_changed: since it was last looked at for DICOM [lock]
  * @writes: counts writes to the stored file [lock]
@@ -136,6 +136,7 @@ struct range {
  * @region_at: where its parts begin, or what is left of them; 0 if it has none
  *	[lock]
  * @outline: what is known of a file while it is written [lock]
+ * @awaited: its beginning did not come, so nobody waits for it any more [lock]
  * @rules_looked: see rules_apply()
  * @ruled: where a value begins that rules were asked about [lock]
  * @turn: the keyset that it is about to change over to, or NULL [lock]
@@ -190,6 +191,7 @@ struct chaosimg_file {
 	uint64_t stored;
 	uint64_t region_at;
 	struct dicom_outline outline;
+	bool awaited;
 	uint64_t rules_looked;
 	uint64_t ruled;
 	const struct keyset *turn;

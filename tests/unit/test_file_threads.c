@@ -301,11 +301,72 @@ static void test_cut_and_grow(void **state)
 	}
 }
 
+/* --- what comes before its beginning ----------------------------------------- */
+
+static const uint8_t whole[CHUNK] = "no DICOM";
+
+static struct chaosimg_file *new_file(void)
+{
+	struct chaosimg_file *f;
+	int fd = open("/tmp", O_TMPFILE | O_RDWR, 0600);
+
+	assert_int_equal(chaosimg_file_create(archive, fd, binding, &f), 0);
+	return f;
+}
+
+static _Atomic bool about_to_wait;
+
+static void *second_chunk(void *arg)
+{
+	about_to_wait = true;
+	chaosimg_file_await_start(arg, CHUNK);
+	if (chaosimg_file_write(arg, whole, CHUNK, CHUNK) != CHUNK)
+		complain("write", 0);
+	return NULL;
+}
+
+/* Return: was the first chunk awaited, and the second stored at once? */
+static bool first_is_awaited(void)
+{
+	struct chaosimg_file *f = new_file();
+	pthread_t thread;
+	bool yes;
+
+	about_to_wait = false;
+	pthread_create(&thread, NULL, second_chunk, f);
+	while (!about_to_wait)
+		;
+	usleep(500);
+	assert_int_equal(chaosimg_file_write(f, whole, CHUNK, 0), CHUNK);
+	pthread_join(thread, NULL);
+	yes = !f->awaited && !f->dirty_count;
+	assert_int_equal(chaosimg_file_close(f), 0);
+	return yes;
+}
+
+/* A machine with other work may be late, but not each time. */
+static void test_await_start(void **state)
+{
+	struct chaosimg_file *f = new_file();
+	int tries = 0;
+
+	(void)state;
+	chaosimg_file_await_start(f, 0);
+	assert_false(f->awaited);
+	chaosimg_file_await_start(f, CHUNK);
+	assert_true(f->awaited);
+	assert_int_equal(chaosimg_file_close(f), 0);
+	while (!first_is_awaited() && !wrong)
+		assert_true(++tries < 20);
+	assert_int_equal(wrong, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_file),
 		cmocka_unit_test(test_cut_and_grow),
+		cmocka_unit_test(test_await_start),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
