@@ -23,8 +23,6 @@ static int check_writable(const struct chaosimg_file *f)
  */
 enum { RUN_BYTES = 128 << 10 };
 
-enum { START_WAIT_NS = 2000000 };
-
 static uint32_t run_bytes(const struct chaosimg_file *f)
 {
 	return f->chunk_size < RUN_BYTES ? RUN_BYTES : f->chunk_size;
@@ -252,6 +250,7 @@ static bool outline_follow(struct chaosimg_file *f, const uint8_t *data,
 	bool lost;
 
 	pthread_mutex_lock(&f->lock);
+	/* For who waits for the file's beginning. */
 	if (dicom_outline_blank(&f->outline))
 		pthread_cond_broadcast(&f->freed);
 	dicom_outline_feed(&f->outline, data, len, off);
@@ -365,20 +364,27 @@ static int write_runs(struct chaosimg_file *f, const uint8_t *in, size_t len,
 	return err;
 }
 
-void chaosimg_file_await_start(struct chaosimg_file *f, uint64_t off)
+/* [lock] The beginning may come within 2 ms. */
+static void await_start(struct chaosimg_file *f)
 {
 	struct timespec until;
 
-	if (!off)
-		return;
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += START_WAIT_NS;
+	until.tv_nsec += 2000000;
 	until.tv_sec += until.tv_nsec / 1000000000;
 	until.tv_nsec %= 1000000000;
-	pthread_mutex_lock(&f->lock);
 	while (!f->awaited && dicom_outline_blank(&f->outline))
 		f->awaited = pthread_cond_clockwait(&f->freed, &f->lock,
 						    CLOCK_MONOTONIC, &until);
+}
+
+void chaosimg_file_await_start(struct chaosimg_file *f, uint64_t off)
+{
+	if (!off)
+		return;
+	pthread_mutex_lock(&f->lock);
+	if (!f->awaited && dicom_outline_blank(&f->outline))
+		await_start(f);
 	pthread_mutex_unlock(&f->lock);
 }
 
