@@ -91,7 +91,7 @@ def fails(name, cause, build, *args, **how):
 
 def whole_run():
     build = fake_build("build", 'exec "%s/chaosimgfs" "$@"' % BUILD)
-    process = start(build)
+    process = start(build, "--output", "reports/new")
     printed, said = process.communicate(timeout=300)
     if not ok("a run", process.returncode == 0, said, printed):
         return
@@ -100,7 +100,7 @@ def whole_run():
         [os.path.join(TOP, "tests/bench/run"), "--list"], check=True,
         capture_output=True, text=True).stdout.splitlines()
     lines.remove("cipher")
-    with open("bench.json", encoding="utf-8") as f:
+    with open("reports/new/bench.json", encoding="utf-8") as f:
         result = json.load(f)
     (place,) = result["file_systems"]
     same("lines in the JSON file", [p["line"] for p in place["lines"]], lines)
@@ -115,11 +115,21 @@ def whole_run():
                                               p["values"]["plain"]))
         for p in place["lines"]))
     ok("lines in the table", all(line in printed for line in lines), printed)
-    texts = [t.text for t in xml.parse("bench.svg").iter(
+    texts = [t.text for t in xml.parse("reports/new/bench.svg").iter(
         "{http://www.w3.org/2000/svg}text")]
     ok("lines in the chart", set(lines) <= set(texts), texts)
     ok("the cipher in the chart", {"fast, decrypt", "5000"} <= set(texts),
        texts)
+
+
+def no_output():
+    """That is said before anything is measured."""
+    with open("a file", "w", encoding="ascii"):
+        pass
+    process = start(BUILD, "--output", "a file")
+    printed, said = process.communicate(timeout=120)
+    ok("no folder for the output", process.returncode == 1 and not printed and
+       re.fullmatch("bench: .*File exists: 'a file'\n", said), said, printed)
 
 
 def dead_daemons():
@@ -226,6 +236,7 @@ if why:
     skip("runs", why)
 else:
     whole_run()
+    no_output()
     dead_daemons()
     interrupted()
 done()
