@@ -493,9 +493,25 @@ static bool drop(int fd)
 }
 
 /* The disk reads the header of a DICOM file while others are asked for. */
+/* A disk that is quick may have read it when the call looks: then once more. */
+static void fetch_from_disk(int fd)
+{
+	int tries = 20, wait = 1000;
+
+	while (!chaosimg_length_fetch(archive, fd)) {
+		assert_true(in_memory(fd));
+		assert_true(tries--);
+		if (!drop(fd))
+			usleep(10000);
+	}
+	while (!in_memory(fd) && wait--)
+		usleep(10000);
+	assert_true(in_memory(fd));
+}
+
 static void test_fetch(void **state)
 {
-	int dicom, other, tries = 1000;
+	int dicom, other;
 
 	(void)state;
 	want.name = "foreign";
@@ -511,10 +527,7 @@ static void test_fetch(void **state)
 		assert_false(in_memory(other));
 	}
 	if (drop(dicom)) {
-		assert_true(chaosimg_length_fetch(archive, dicom));
-		while (!in_memory(dicom) && tries--)
-			usleep(10000);
-		assert_true(in_memory(dicom));
+		fetch_from_disk(dicom);
 		assert_false(chaosimg_length_fetch(archive, dicom));
 	} else {
 		print_message("# the disk's part was not tried\n");
