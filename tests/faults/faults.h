@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What tests/faults.t and the library in the daemon share: a mapped file. */
+/* What a test and the library in the daemon share: a mapped file. */
 #ifndef FAULTS_H
 #define FAULTS_H
 
@@ -12,15 +12,16 @@ enum faults_kind {
 	FAULTS_WAIT,	/* one call that may wait fails, with @err: EINTR */
 	FAULTS_SHORT,	/* one read or write does half of it */
 	FAULTS_LOST,	/* one change is made, but fails with @err */
+	FAULTS_HOLD,	/* @left calls of @what last until this is over */
 };
 
 /**
  * struct faults - which call fails
  * @kind: how
  * @err: errno
- * @left: calls that it may be, before the one that fails
- * @tripped: calls that failed
- * @what: the first of them
+ * @left: calls that it may be, before the one that fails; calls to hold
+ * @tripped: calls that failed, or were held
+ * @what: the first of them, or which to hold
  */
 struct faults {
 	uint32_t kind;

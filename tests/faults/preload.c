@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * LD_PRELOAD: lets one of the program's system calls fail, which one and how a
- * file says that CHAOSIMG_FAULTS names. For tests/faults.t.
+ * LD_PRELOAD: lets one of the program's system calls fail, or some take long;
+ * which and how says a file that CHAOSIMG_FAULTS names.
  */
 #include <dirent.h>
 #include <dlfcn.h>
@@ -65,11 +65,23 @@ static bool applies(uint32_t kind, int traits)
 	}
 }
 
+static void hold(const char *name)
+{
+	if (strcmp(name, ctl->what) ||
+	    __atomic_fetch_sub(&ctl->left, 1, __ATOMIC_ACQ_REL) <= 0)
+		return;
+	__atomic_add_fetch(&ctl->tripped, 1, __ATOMIC_ACQ_REL);
+	while (__atomic_load_n(&ctl->kind, __ATOMIC_ACQUIRE) == FAULTS_HOLD)
+		usleep(1000);
+}
+
 static enum verdict judge(const char *name, int traits)
 {
 	uint32_t kind = ctl ? __atomic_load_n(&ctl->kind, __ATOMIC_ACQUIRE) : 0;
 	bool first;
 
+	if (kind == FAULTS_HOLD)
+		hold(name);
 	if (!kind || !applies(kind, traits))
 		return PASS;
 	if (__atomic_fetch_sub(&ctl->left, 1, __ATOMIC_ACQ_REL) > 0)
