@@ -21,10 +21,8 @@ or ingest; KINDS=name,.. faults.
 import errno
 import glob
 import hashlib
-import mmap
 import os
 import re
-import struct
 import subprocess
 import sys
 import time
@@ -33,19 +31,10 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, "tests/lib")
 sys.path.insert(0, "tests/faults")
 from tap import BUILD, done, ok, run, scratch           # noqa: E402
+from faulty import Faults, FaultyMount, KINDS         # noqa: E402
 from mounted import ARCHIVE, KEY, MNT, Mount, make, obstacle  # noqa: E402
 from steps import DATA, STEPS, tree, write              # noqa: E402
 
-# struct faults; the kinds as in faults.h
-LAYOUT = "<Iiqq32s"
-KINDS = {
-    "EIO": (1, errno.EIO),
-    "full": (2, errno.ENOSPC),
-    "EDQUOT": (1, errno.EDQUOT),
-    "EINTR": (3, errno.EINTR),
-    "short": (4, 0),
-    "lost": (5, errno.EIO),
-}
 ALL = os.environ.get("FAULTS") == "all"
 MOST = 400          # more calls than any step makes
 EDGE = "edge"
@@ -53,41 +42,6 @@ INGEST_STEPS = {"create", "create-long", "create-sync", "overwrite-sync", "appen
                 "mkdir", "mkdir-long", "mkdir-sync", "rmdir-full", "rename",
                 "rename-long", "rename-over", "rename-folder", "link", "unlink",
                 "unlink-long"}
-
-
-class Faults:
-    """The file that the daemon looks into."""
-
-    def __init__(self):
-        size = struct.calcsize(LAYOUT)
-        with open("faults", "wb") as f:
-            f.truncate(size)
-        with open("faults", "r+b") as f:
-            self.map = mmap.mmap(f.fileno(), size)
-        os.environ["CHAOSIMG_FAULTS"] = os.path.abspath("faults")
-
-    def arm(self, kind, at):
-        number, error = KINDS[kind]
-        # The kind last: with it begins the counting.
-        self.map[:] = struct.pack(LAYOUT, 0, error, at, 0, b"")
-        self.map[:4] = struct.pack("<I", number)
-
-    def disarm(self):
-        """The call that failed, or None."""
-        self.map[:4] = struct.pack("<I", 0)
-        tripped, what = struct.unpack(LAYOUT, self.map[:])[3:]
-        return what.rstrip(b"\0").decode() if tripped else None
-
-
-class FaultyMount(Mount):
-    """A daemon with the library that makes calls fail."""
-
-    def __enter__(self):
-        os.environ["LD_PRELOAD"] = os.path.join(BUILD, "tests/faults.so")
-        try:
-            return super().__enter__()
-        finally:
-            del os.environ["LD_PRELOAD"]
 
 
 def attempt(step, folder):

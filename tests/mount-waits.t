@@ -7,51 +7,19 @@ it needs may be held meanwhile.
 """
 
 import os
-import struct
 import sys
 import threading
 import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, "tests/lib")
-from tap import BUILD, done, ok, scratch            # noqa: E402
-from mounted import MNT, Mount, make                # noqa: E402
+sys.path.insert(0, "tests/faults")
+from tap import done, ok, scratch                   # noqa: E402
+from faulty import Faults, FaultyMount              # noqa: E402
+from mounted import MNT, Mount, make, obstacle      # noqa: E402
 
-# struct faults (tests/faults/faults.h)
-LAYOUT = "<Iiqq32s"
-HOLD = 6
 COUNT = 15
 LONG = 30       # seconds: far more than anything here takes
-
-
-class SlowMount(Mount):
-    """A daemon with the library that makes calls take long."""
-
-    def __enter__(self):
-        os.environ["LD_PRELOAD"] = os.path.join(BUILD, "tests/faults.so")
-        os.environ["CHAOSIMG_FAULTS"] = os.path.abspath("faults")
-        try:
-            return super().__enter__()
-        finally:
-            del os.environ["LD_PRELOAD"], os.environ["CHAOSIMG_FAULTS"]
-
-
-def hold(what):
-    with open("faults", "r+b") as f:
-        f.write(struct.pack(LAYOUT, 0, 0, COUNT, 0, what.encode()))
-        f.flush()
-        f.seek(0)
-        f.write(struct.pack("<I", HOLD))
-
-
-def release():
-    with open("faults", "r+b") as f:
-        f.write(struct.pack("<I", 0))
-
-
-def held():
-    with open("faults", "rb") as f:
-        return struct.unpack(LAYOUT, f.read())[3]
 
 
 def until(condition):
@@ -63,10 +31,25 @@ def until(condition):
     return True
 
 
-def started(target, *args):
-    t = threading.Thread(target=target, args=args, daemon=True)
-    t.start()
-    return t
+class Doing(threading.Thread):
+    """Something that a program does with a folder."""
+
+    def __init__(self, act, folder):
+        super().__init__(daemon=True)
+        self.act = act
+        self.folder = folder
+        self.error = None
+        self.start()
+
+    def run(self):
+        try:
+            self.act(self.folder)
+        except OSError as error:
+            self.error = error
+
+    def went_well(self):
+        self.join(LONG)
+        return not self.is_alive() and not self.error
 
 
 def sync(folder):
@@ -114,27 +97,26 @@ def others(folder):
         os.unlink(f"{folder}/{i}")
 
 
-def slow(what, act):
-    hold(what)
-    threads = [started(act, os.path.join(MNT, f"{i:02}"))
-               for i in range(COUNT)]
+def slow(faults, what, act):
+    faults.hold(what, COUNT)
+    held = [Doing(act, os.path.join(MNT, f"{i:02}")) for i in range(COUNT)]
     ok(f"{COUNT} requests are held in {what}",
-       until(lambda: held() >= COUNT), held())
-    other = started(others, os.path.join(MNT, f"while {what}"))
-    other.join(LONG)
-    ok(f"others are served meanwhile, {what}", not other.is_alive())
-    release()
-    for t in [*threads, other]:
-        t.join(LONG)
-    ok(f"all come to an end, {what}",
-       not any(t.is_alive() for t in [*threads, other]))
+       until(lambda: faults.held() == COUNT), faults.held())
+    other = Doing(others, os.path.join(MNT, f"while {what}"))
+    ok(f"others are served meanwhile, {what}", other.went_well(), other.error)
+    faults.disarm()
+    ok(f"all come to a good end, {what}", all(d.went_well() for d in held),
+       *[d.error for d in held])
 
 
 def main():
+    why = obstacle()
+    if why:
+        print("1..0 # SKIP", why)
+        return
     scratch()
     make()
-    with open("faults", "wb") as f:
-        f.truncate(struct.calcsize(LAYOUT))
+    faults = Faults()
     with Mount():
         for i in range(COUNT):
             os.mkdir(os.path.join(MNT, f"{i:02}"))
@@ -142,8 +124,8 @@ def main():
                 with open(os.path.join(MNT, f"{i:02}", name), "wb") as f:
                     f.write(b"some" * 10000)
     for what, act in SLOW.items():
-        with SlowMount():
-            slow(what, act)
+        with FaultyMount():
+            slow(faults, what, act)
     done()
 
 
