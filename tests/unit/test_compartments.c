@@ -492,7 +492,6 @@ static bool drop(int fd)
 	return !in_memory(fd);
 }
 
-/* The disk reads the header of a DICOM file while others are asked for. */
 /* A disk that is quick may have read it when the call looks: then once more. */
 static void fetch_from_disk(int fd)
 {
@@ -509,6 +508,7 @@ static void fetch_from_disk(int fd)
 	assert_true(in_memory(fd));
 }
 
+/* The disk reads the header of a DICOM file while others are asked for. */
 static void test_fetch(void **state)
 {
 	int dicom, other;
