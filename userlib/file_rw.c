@@ -364,13 +364,15 @@ static int write_runs(struct chaosimg_file *f, const uint8_t *in, size_t len,
 	return err;
 }
 
-/* [lock] The beginning may come within 2 ms. */
+enum { START_WAIT_NS = 2000000 };
+
+/* [lock] The beginning may come within that time. */
 static void await_start(struct chaosimg_file *f)
 {
 	struct timespec until;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += 2000000;
+	until.tv_nsec += START_WAIT_NS;
 	until.tv_sec += until.tv_nsec / 1000000000;
 	until.tv_nsec %= 1000000000;
 	while (!f->awaited && dicom_outline_blank(&f->outline))
